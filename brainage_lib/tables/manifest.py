@@ -1,0 +1,158 @@
+"""The manifest: a row a scan. Every bad row is found at once, with its line and its remedy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brainage_lib.errors import BadInput
+from brainage_lib.tables.files import MISSING
+from brainage_lib.tables.schemas import MANIFEST, T1W_STATES
+
+COLUMNS = [name for name in MANIFEST.columns if not name.startswith("^")]
+AGE_RANGE = (5.0, 110.0)
+
+
+def read_manifest(path: str | os.PathLike) -> pd.DataFrame:
+    """Read a manifest; refuse it if any row is bad.
+
+    Parameters
+    ----------
+    path : path
+        CSV with the columns of ``MANIFEST``; free columns begin with ``x_``. Image paths
+        are relative to the manifest's folder and may not leave it, or are ``sim:`` URIs.
+
+    Returns
+    -------
+    DataFrame
+        One row a scan, in the file's order; ``path`` is unchanged.
+
+    Raises
+    ------
+    BadInput
+        With one finding a bad cell: line, column, what is wrong, what to do.
+    """
+    table, findings = examine_manifest(path)
+    if findings:
+        ordered = sorted(findings, key=lambda finding: finding[0])
+        raise BadInput(str(path), [text for _, text in ordered])
+    return MANIFEST.validate(table)
+
+
+def examine_manifest(path: str | os.PathLike) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+    """Read a manifest and list what is wrong with it.
+
+    Returns
+    -------
+    table : DataFrame
+        The rows as far as they could be read; ``age`` is a number or NaN.
+    findings : list of (int, str)
+        The line in the file (1 is the header; 0 stands for the file) and the finding.
+    """
+    path = Path(path)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    except FileNotFoundError:
+        raise BadInput(str(path), ["the file does not exist; give the path of a CSV"]) from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise BadInput(str(path), [f"not a CSV table: {error}"]) from None
+    findings: list[tuple[int, str]] = []
+    for name in table.columns:
+        if name not in COLUMNS and not name.startswith("x_"):
+            findings.append(
+                (
+                    1,
+                    f"line 1, {name}: unknown column; rename it to x_{name} to keep "
+                    "it, or remove it",
+                )
+            )
+    for name in COLUMNS:
+        if name not in table.columns:
+            findings.append((1, f"line 1, {name}: column is missing; add it"))
+    if table.empty:
+        findings.append((0, "no rows: the table needs at least one scan"))
+    if any(line <= 1 for line, _ in findings):
+        return table, findings
+    table = table.apply(lambda column: column.str.strip())
+    for name in ("scan_id", "participant_id", "project", "session", "diagnosis", "path"):
+        for row in np.flatnonzero(table[name].isin(MISSING)):
+            findings.append(_finding(row, name, "is empty", "fill it in"))
+    for row, other in _duplicates(table["scan_id"]):
+        findings.append(
+            _finding(
+                row,
+                "scan_id",
+                f"{table['scan_id'][row]!r} stands already on line {other + 2}",
+                "give each scan its own scan_id",
+            )
+        )
+    table["age"] = _ages(table["age"], findings)
+    _choices(table["sex"], "sex", ("F", "M"), findings)
+    _choices(table["t1w_state"], "t1w_state", T1W_STATES, findings)
+    _paths(table["path"], path.parent, findings)
+    return table, findings
+
+
+def _finding(row: int, column: str, what: str, remedy: str) -> tuple[int, str]:
+    return int(row) + 2, f"line {int(row) + 2}, {column}: {what}; {remedy}"
+
+
+def _duplicates(values: pd.Series) -> list[tuple[int, int]]:
+    first: dict[str, int] = {}
+    found = []
+    for row, value in enumerate(values):
+        if value in MISSING:
+            continue
+        if value in first:
+            found.append((row, first[value]))
+        first.setdefault(value, row)
+    return found
+
+
+def _ages(texts: pd.Series, findings: list) -> pd.Series:
+    ages = pd.to_numeric(texts, errors="coerce")
+    low, high = AGE_RANGE
+    for row in np.flatnonzero(~ages.between(low, high)):
+        what = "is not a number" if np.isnan(ages[row]) else f"is outside {low:g}–{high:g}"
+        findings.append(
+            _finding(row, "age", f"{texts[row]!r} {what}", "give the age at the scan in years")
+        )
+    return ages
+
+
+def _choices(texts: pd.Series, name: str, allowed: tuple[str, ...], findings: list) -> None:
+    for row in np.flatnonzero(~texts.isin(allowed)):
+        findings.append(
+            _finding(
+                row, name, f"{texts[row]!r} is not allowed", f"use one of {', '.join(allowed)}"
+            )
+        )
+
+
+def _paths(texts: pd.Series, folder: Path, findings: list) -> None:
+    folder = folder.resolve()
+    for row, text in enumerate(texts):
+        if text in MISSING or text.startswith("sim:"):
+            continue
+        target = (folder / text).resolve()
+        if not target.is_relative_to(folder):
+            findings.append(
+                _finding(
+                    row,
+                    "path",
+                    f"{text!r} leaves the manifest's folder",
+                    "move the scan below it, or the manifest above it",
+                )
+            )
+        elif not target.exists():
+            findings.append(
+                _finding(
+                    row,
+                    "path",
+                    f"{text!r} does not exist",
+                    "correct the path, relative to the manifest",
+                )
+            )
