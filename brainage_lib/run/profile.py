@@ -1,0 +1,185 @@
+"""The settings of a run. A misspelt or impossible one is an error that names what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from brainage_lib.errors import WrongUsage
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GeneratorSettings(_Settings):
+    """How AICBV is made.
+
+    Attributes
+    ----------
+    size : {"demo", "lite", "paper"}
+        Width of the network; the structure is the same (reference: layer table in the book).
+    patch : int
+        Side of a patch in voxels, a multiple of 16.
+    overlap : float
+        Share of a patch that neighbours share at inference.
+    people : int
+        Simulated people, outside any cohort, on whom it is trained.
+    steps, batch, learning_rate
+        Training steps, patches a step, AdamW's rate.
+    """
+
+    size: Literal["demo", "lite", "paper"]
+    patch: Annotated[int, Field(gt=0, multiple_of=16)]
+    overlap: Annotated[float, Field(ge=0, lt=1)]
+    people: Positive
+    steps: Positive
+    batch: Positive
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+
+
+class QualitySettings(_Settings):
+    """Limits of the quality verdict; none of them depends on age.
+
+    Attributes
+    ----------
+    brain_ml : (float, float)
+        A brain volume outside is dropped.
+    template_correlation : float
+        Correlation with the MNI152 template under which a scan is dropped.
+    template_correlation_look : float
+        Under this one it gets the verdict "look".
+    edge_fraction : float
+        Share of brain voxels on the border of the grid above which it is dropped (cut off).
+    look : {"keep", "drop"}
+        What becomes of the scans with the verdict "look".
+    """
+
+    brain_ml: tuple[float, float] = (700.0, 2500.0)
+    template_correlation: Fraction = 0.6
+    template_correlation_look: Fraction = 0.7
+    edge_fraction: Fraction = 0.02
+    look: Literal["keep", "drop"] = "keep"
+
+
+class AttributionSettings(_Settings):
+    """Which maps chapter 08 makes.
+
+    Attributes
+    ----------
+    methods : list of {"grad-cam"}
+    block : int
+        The convolution block whose map is taken, 1–5; the paper takes the fifth.
+    """
+
+    methods: list[Literal["grad-cam"]] = ["grad-cam"]
+    block: Annotated[int, Field(ge=1, le=5)] = 5
+
+
+class Profile(_Settings):
+    """What a run does. Fields as in the guide "how a run is set up".
+
+    Attributes
+    ----------
+    name : str
+        Name of the profile.
+    cohort : str
+        Path of the manifest; relative to the working directory.
+    grid_mm : {1, 2, 3, 4}
+        Voxel size of the run's MNI152 grid.
+    modes : list of {"paper", "sound"}
+        Scan-level split with in-sample stacking as in the paper; participant-level with
+        out-of-fold stacking.
+    patients : {"as-they-come", "apart"}
+        Whether the paper mode trains on patients. The sound mode never does.
+    recipes : list of str
+        Training recipes (YAML files of the train room).
+    nets, seeds, folds
+        Networks (T: T1w, A: AICBV), their seeds, and folds of the sound mode.
+    epochs, patience, batch, learning_rate, precision
+        Limits and numbers of the VGG8 training; the paper has 100, 10, 3, 1e-4, float32.
+    generator, quality, attribution
+        Settings of their steps.
+    bootstrap : int
+        Replicates of the participant-cluster bootstrap.
+    seed : int
+        Of everything that is random but the networks.
+    workers : int
+        Processes that prepare scans.
+    """
+
+    name: str
+    cohort: str
+    grid_mm: Literal[1, 2, 3, 4]
+    modes: Annotated[list[Literal["paper", "sound"]], Field(min_length=1)]
+    patients: Literal["as-they-come", "apart"] = "as-they-come"
+    recipes: Annotated[list[str], Field(min_length=1)] = ["paper"]
+    nets: list[Literal["T", "A"]] = ["T", "A"]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    folds: Annotated[int, Field(ge=2)]
+    epochs: Positive
+    patience: Positive
+    batch: Annotated[int, Field(ge=2)]
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    precision: Literal["float32"] = "float32"
+    generator: GeneratorSettings
+    quality: QualitySettings = QualitySettings()
+    attribution: AttributionSettings = AttributionSettings()
+    bootstrap: Positive = 10_000
+    seed: Annotated[int, Field(ge=0)] = 2026
+    workers: Positive = 2
+
+
+def load_profile(source: str | os.PathLike) -> Profile:
+    """Read a profile.
+
+    Parameters
+    ----------
+    source : path
+        A YAML file.
+
+    Raises
+    ------
+    WrongUsage
+        The file is missing, or a setting is unknown or impossible; each one is named with
+        what is allowed.
+    """
+    source = Path(source)
+    if not source.is_file():
+        known = sorted(path.stem for path in source.parent.glob("*.yml"))
+        hint = f"; there are: {', '.join(known)}" if known else ""
+        raise WrongUsage(f"there is no profile {source}{hint}")
+    try:
+        values = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"{source}: not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise WrongUsage(f"{source}: a profile is a list of 'setting: value' lines")
+    try:
+        return Profile.model_validate({"name": source.stem, **values})
+    except ValidationError as error:
+        lines = [_explain(finding) for finding in error.errors()]
+        raise WrongUsage("\n".join([f"{source}:", *(f"  {line}" for line in lines)])) from None
+
+
+def _explain(finding: dict) -> str:
+    place = ".".join(str(part) for part in finding["loc"])
+    if finding["type"] == "extra_forbidden":
+        model: type[BaseModel] = Profile
+        for part in finding["loc"][:-1]:
+            model = model.model_fields[str(part)].annotation
+        allowed = sorted(model.model_fields)
+        near = difflib.get_close_matches(str(finding["loc"][-1]), allowed, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{place}: unknown setting{hint} (allowed: {', '.join(allowed)})"
+    if finding["type"] == "missing":
+        return f"{place}: is missing"
+    return f"{place}: {finding['input']!r} is not possible: {finding['msg']}"
