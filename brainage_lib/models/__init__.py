@@ -1,0 +1,12 @@
+"""Networks: VGG8 and the AICBV generator with its selective scan; their weights in and out."""
+
+from brainage_lib.models.vgg8 import VGG8
+from brainage_lib.models.weights import count_parameters, load_weights, restore, save_weights
+
+__all__ = [
+    "VGG8",
+    "count_parameters",
+    "load_weights",
+    "restore",
+    "save_weights",
+]
