@@ -1,0 +1,24 @@
+"""One volume: open and check it, put it on a grid, normalise it, judge its quality."""
+
+from brainage_lib.imaging.grids import Grid, grid
+from brainage_lib.imaging.intensity import brain_mask, normalise
+from brainage_lib.imaging.opening import DEFECTS, open_image
+from brainage_lib.imaging.quality import judge, measure_quality
+from brainage_lib.imaging.resampling import check_space, resample, to_grid
+from brainage_lib.imaging.template import Template, template
+
+__all__ = [
+    "DEFECTS",
+    "Grid",
+    "Template",
+    "brain_mask",
+    "check_space",
+    "grid",
+    "judge",
+    "measure_quality",
+    "normalise",
+    "open_image",
+    "resample",
+    "template",
+    "to_grid",
+]

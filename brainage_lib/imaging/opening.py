@@ -1,0 +1,164 @@
+"""Opening an image, and what is wrong with the ones that cannot be used."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from brainage_lib.errors import BadImage
+
+MAX_VOXELS = 512**3
+"""A T1w scan of 0.4 mm has about 400 x 540 x 400 voxels; beyond this it is no scan."""
+
+SIDE_MM = (0.2, 12.0)
+"""Allowed voxel sides: from ex-vivo resolution to the coarsest clinical slices."""
+
+
+class Defect(NamedTuple):
+    """One way in which an image can be broken: the reason, and what the user can do."""
+
+    reason: str
+    remedy: str
+
+
+DEFECTS: dict[str, Defect] = {
+    "missing": Defect("file does not exist", "correct the path, relative to the manifest's folder"),
+    "empty": Defect("file is empty", "copy or download the scan again"),
+    "truncated": Defect("file is cut off or damaged", "copy or download the scan again"),
+    "format": Defect(
+        "not a NIfTI image", "convert the scan to .nii or .nii.gz, for example with dcm2niix"
+    ),
+    "dimensions": Defect(
+        "image is not three-dimensional",
+        "give one volume a file; split a series, for example with fslroi or nilearn's index_img",
+    ),
+    "size": Defect(
+        "image has an impossible size",
+        f"expected 16 voxels a side or more, at most {MAX_VOXELS:,} in all, with sides of "
+        f"{SIDE_MM[0]:g}–{SIDE_MM[1]:g} mm; convert the scan from its source again",
+    ),
+    "type": Defect(
+        "voxels are not real numbers", "save the magnitude of the image as one number a voxel"
+    ),
+    "affine": Defect(
+        "affine cannot be inverted", "set sform or qform; convert the scan from its source again"
+    ),
+    "nan": Defect(
+        "image contains NaN or infinite values",
+        "find the step that made them; if they lie outside the brain, set them to zero",
+    ),
+    "constant": Defect(
+        "image is constant", "the scan holds no picture; export it from its source again"
+    ),
+    "space": Defect(
+        "not on an MNI152 grid",
+        "register the scan to MNI152, or give its true state (native-head or native-brain) "
+        "in t1w_state",
+    ),
+}
+"""What can be wrong with an image, in the order in which it is looked for."""
+
+
+def bad_image(key: str, detail: str = "") -> BadImage:
+    """Make the error for one of ``DEFECTS``; ``detail`` follows the reason in brackets."""
+    defect = DEFECTS[key]
+    return BadImage(f"{defect.reason} ({detail})" if detail else defect.reason, defect.remedy)
+
+
+def open_image(path: str | os.PathLike) -> nib.Nifti1Image:
+    """Open a scan and check that it is one picture.
+
+    Parameters
+    ----------
+    path : path
+        A NIfTI file (``.nii``, ``.nii.gz``, or a ``.hdr``/``.img`` pair).
+
+    Returns
+    -------
+    Nifti1Image
+        Three-dimensional, float32, finite, not constant, with an affine that can be
+        inverted. A fourth dimension of length one is dropped. The orientation is the
+        file's own.
+
+    Raises
+    ------
+    BadImage
+        With the reason and the remedy of ``DEFECTS``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise bad_image("missing")
+    if path.stat().st_size == 0:
+        raise bad_image("empty")
+    try:
+        img = nib.load(path)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise bad_image("truncated") from None
+    except (ImageFileError, HeaderDataError, ValueError, OSError):
+        # nibabel says the same of a damaged gz header and of a text file.
+        raise bad_image("truncated" if _is_broken_gz(path) else "format") from None
+    if not isinstance(img, nib.Nifti1Pair):
+        raise bad_image("format", type(img).__name__)
+    _check_header(img)
+    try:
+        data = np.asarray(img.dataobj, dtype=np.float32)
+        # nibabel stops at the last voxel, before the checksum: damage would go unseen.
+        if path.suffix == ".gz":
+            _read_to_end(path)
+    except (EOFError, zlib.error, gzip.BadGzipFile, OSError, ValueError):
+        raise bad_image("truncated") from None
+    data = data.reshape(data.shape[:3])
+    finite = np.isfinite(data)
+    if not finite.all():
+        raise bad_image("nan", f"{np.count_nonzero(~finite)} voxels")
+    if data.min() == data.max():
+        raise bad_image("constant")
+    return nib.Nifti1Image(data, img.affine)
+
+
+def _read_to_end(path: Path) -> None:
+    with gzip.open(path) as stream:
+        while stream.read(1 << 20):
+            pass
+
+
+def _is_broken_gz(path: Path) -> bool:
+    if path.suffix != ".gz":
+        return False
+    try:
+        with gzip.open(path) as stream:
+            stream.read(4096)
+    except (EOFError, zlib.error, OSError):
+        return True
+    return False
+
+
+def _check_header(img: nib.Nifti1Pair) -> None:
+    """Look at shape, type and affine before a voxel is read: a false size costs no memory."""
+    shape = img.shape
+    extra = shape[3:]
+    if len(shape) < 3 or any(n != 1 for n in extra):
+        raise bad_image("dimensions", " x ".join(map(str, shape)))
+    dtype = img.get_data_dtype()
+    if dtype.fields is not None or dtype.kind not in "biuf":
+        raise bad_image("type", str(dtype))
+    affine = img.affine
+    # Columns scaled to length one, so that the test does not depend on the voxel's size.
+    sides = np.linalg.norm(affine[:3, :3], axis=0) if affine is not None else np.zeros(3)
+    if not np.isfinite(affine).all() or not sides.all():
+        raise bad_image("affine")
+    if abs(np.linalg.det(affine[:3, :3] / sides)) < 1e-3:
+        raise bad_image("affine")
+    low, high = SIDE_MM
+    n_voxels = int(np.prod([int(n) for n in shape[:3]], dtype=object))
+    if min(shape[:3]) < 16 or n_voxels > MAX_VOXELS or sides.min() < low or sides.max() > high:
+        detail = f"{' x '.join(map(str, shape[:3]))} voxels of {sides.round(2).tolist()} mm"
+        raise bad_image("size", detail)
