@@ -1,5 +1,6 @@
 """Networks: VGG8 and the AICBV generator with its selective scan; their weights in and out."""
 
+from brainage_lib.models.selective_scan import selective_scan_fn
 from brainage_lib.models.vgg8 import VGG8
 from brainage_lib.models.weights import count_parameters, load_weights, restore, save_weights
 
@@ -9,4 +10,5 @@ __all__ = [
     "load_weights",
     "restore",
     "save_weights",
+    "selective_scan_fn",
 ]

@@ -1,0 +1,84 @@
+"""How much faster is the compiled selective scan than torch's own operations?
+
+Forward + backward of one block's scan, batch 1, eight groups, all in one process and in turn;
+the best of a few rounds. Ratios are to mambapy's parallel scan (times are of this machine).
+Run: ``OMP_WAIT_POLICY=PASSIVE python benchmarks/selective_scan.py [threads]``
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from mambapy.pscan import pscan
+
+from brainage_lib.models import selective_scan_fn
+
+GROUPS = 8
+CASES = {  # length, channels, states
+    "demo block, 48³ patch": (216, 384, 8),
+    "lite block, 64³ patch": (512, 2048, 16),
+    "half a lite block, 96³ patch": (1728, 1024, 16),
+    "1/32 of a paper block": (1728, 256, 64),
+}
+
+
+def parallel_scan(u, delta, A, B, C):
+    """mambapy's way, with B and C spread over the channels of their groups."""
+    dt = F.softplus(delta).transpose(1, 2)
+    per_group = u.shape[1] // GROUPS
+    b, c = (x.repeat_interleave(per_group, dim=1).permute(0, 3, 1, 2) for x in (B, C))
+    states = pscan(torch.exp(dt[..., None] * A), (dt * u.transpose(1, 2))[..., None] * b)
+    return (states * c).sum(-1).transpose(1, 2)
+
+
+BACKENDS = {
+    "pscan": parallel_scan,
+    "reference": lambda *x: selective_scan_fn(*x, delta_softplus=True, backend="reference"),
+    "numba": lambda *x: selective_scan_fn(*x, delta_softplus=True, backend="numba"),
+}
+
+
+def seconds(scan, inputs) -> float:
+    for x in inputs:
+        x.grad = None
+    start = time.perf_counter()
+    scan(*inputs).sum().backward()
+    return time.perf_counter() - start
+
+
+def main(threads: int = 2, rounds: int = 3) -> None:
+    torch.set_num_threads(threads)
+    generator = torch.Generator().manual_seed(0)
+    print(f"forward + backward, {threads} threads, best of {rounds}; speed relative to pscan")
+    print(
+        f"{'case':30}{'L':>6}{'D':>6}{'N':>4}{'pscan s':>9}{'reference':>11}{'numba s':>9}", end=""
+    )
+    print(f"{'numba':>8}")
+    for name, (length, channels, states) in CASES.items():
+        draw = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
+        bc = (1, GROUPS, states, length)
+        inputs = [
+            draw(1, channels, length),
+            draw(1, channels, length) - 3,
+            -torch.exp(draw(channels, states)),
+            draw(*bc),
+            draw(*bc),
+        ]
+        for x in inputs:
+            x.requires_grad_()
+        best = dict.fromkeys(BACKENDS, float("inf"))
+        for _ in range(rounds):
+            for backend, scan in BACKENDS.items():
+                best[backend] = min(best[backend], seconds(scan, inputs))
+        ratios = {backend: best["pscan"] / value for backend, value in best.items()}
+        print(
+            f"{name:30}{length:6}{channels:6}{states:4}{best['pscan']:9.3f}"
+            f"{ratios['reference']:10.2f}×{best['numba']:9.4f}{ratios['numba']:7.1f}×"
+        )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

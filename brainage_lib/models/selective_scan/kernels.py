@@ -1,0 +1,194 @@
+"""Compiled loops of the selective scan, forward and backward, for float32 on the CPU.
+
+Layout: time before channels, so that the innermost loop runs over neighbouring channels and
+becomes vector instructions; one (batch, group) is one task and writes nothing that another
+task touches, so the result does not depend on the number of threads. The state is kept at
+every ``CHUNK``-th step only; the backward pass recomputes what lies between.
+
+Shapes: u, dt, y (batch, L, D); A (N, D); B, C (batch, L, G, N); starts (batch, chunks, N, D).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+CHUNK = 32
+# Channels that a task holds at once: with 16 states, a chunk's states and decays take 128 KiB.
+WIDTH = 32
+
+_f32 = np.float32
+_ZERO = _f32(0)
+_LOG2_E = _f32(1.4426950408889634)
+# Adding 1.5·2^23 to a float32 leaves its nearest integer in the lowest bits.
+_ROUNDER = _f32(12582912.0)
+_LOWEST, _HIGHEST = _f32(-126), _f32(127)
+# 2^f for |f| <= 0.5: coefficients of exp2f in the Cephes library (S. L. Moshier).
+_P0, _P1, _P2, _P3, _P4, _P5 = (
+    _f32(value)
+    for value in (
+        6.931472028550421e-1,
+        2.402264791363012e-1,
+        5.550332471162809e-2,
+        9.618437357674640e-3,
+        1.339887440266574e-3,
+        1.535336188319500e-4,
+    )
+)
+_ONE = _f32(1)
+
+
+@intrinsic
+def _power_of_two(typing, rounded):
+    """2^k for a float32 whose lowest bits hold k (see _ROUNDER), by writing the exponent."""
+
+    def generate(context, builder, signature, arguments):
+        integer = ir.IntType(32)
+        bits = builder.bitcast(arguments[0], integer)
+        exponent = builder.add(bits, ir.Constant(integer, 127))
+        return builder.bitcast(builder.shl(exponent, ir.Constant(integer, 23)), ir.FloatType())
+
+    return types.float32(types.float32), generate
+
+
+@njit(inline="always", fastmath={"contract"})
+def _exp2(x):
+    """2^x without a branch; relative error about 1e-7 for -126 <= x <= 127, clamped outside."""
+    x = _LOWEST if x < _LOWEST else x
+    x = _HIGHEST if x > _HIGHEST else x
+    rounded = x + _ROUNDER
+    f = x - (rounded - _ROUNDER)
+    p = _P5 * f + _P4
+    p = p * f + _P3
+    p = p * f + _P2
+    p = p * f + _P1
+    p = p * f + _P0
+    return (p * f + _ONE) * _power_of_two(rounded)
+
+
+@njit(fastmath={"contract", "reassoc", "nsz"})
+def _dot(x, y, n):
+    total = _ZERO
+    for i in range(n):
+        total += x[i] * y[i]
+    return total
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def scan_forward(first, last, u, dt, A, B, C, y, starts, keep, final):
+    """Tasks first … last − 1: y, the state at the start of each chunk (if keep), the last state."""
+    _, length, groups, n_states = B.shape
+    per_group = u.shape[2] // groups
+    rates = np.empty((n_states, WIDTH), np.float32)
+    h = np.empty((n_states, WIDTH), np.float32)
+    step = np.empty(WIDTH, np.float32)
+    drive = np.empty(WIDTH, np.float32)
+    total = np.empty(WIDTH, np.float32)
+    for task in range(first, last):
+        b, g = task // groups, task % groups
+        for low in range(g * per_group, (g + 1) * per_group, WIDTH):
+            width = min(WIDTH, (g + 1) * per_group - low)
+            for n in range(n_states):
+                for w in range(width):
+                    rates[n, w] = A[n, low + w] * _LOG2_E
+                    h[n, w] = _ZERO
+            for t in range(length):
+                if keep and t % CHUNK == 0:
+                    for n in range(n_states):
+                        for w in range(width):
+                            starts[b, t // CHUNK, n, low + w] = h[n, w]
+                for w in range(width):
+                    step[w] = dt[b, t, low + w]
+                    drive[w] = step[w] * u[b, t, low + w]
+                    total[w] = _ZERO
+                for n in range(n_states):
+                    b_n, c_n = B[b, t, g, n], C[b, t, g, n]
+                    for w in range(width):
+                        state = _exp2(step[w] * rates[n, w]) * h[n, w] + drive[w] * b_n
+                        h[n, w] = state
+                        total[w] += c_n * state
+                for w in range(width):
+                    y[b, t, low + w] = total[w]
+            for n in range(n_states):
+                for w in range(width):
+                    final[b, n, low + w] = h[n, w]
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def scan_backward(first, last, dy, u, dt, A, B, C, starts, du, ddt, dA, dB, dC):
+    """Tasks first … last − 1: gradients of u, dt, A (batch, N, D, float64), B and C.
+
+    dA, dB and dC come in as zeros. With g the gradient of the state h, from the end:
+    g_t = C_t dy_t + exp(dt_{t+1} A) g_{t+1}.
+    """
+    _, length, groups, n_states = B.shape
+    per_group = u.shape[2] // groups
+    rates = np.empty((n_states, WIDTH), np.float32)
+    rate = np.empty((n_states, WIDTH), np.float32)
+    h = np.empty((CHUNK + 1, n_states, WIDTH), np.float32)
+    decay = np.empty((CHUNK, n_states, WIDTH), np.float32)
+    carried = np.empty((n_states, WIDTH), np.float32)
+    d_rate = np.empty((n_states, WIDTH), np.float32)
+    grad = np.empty(WIDTH, np.float32)
+    step = np.empty(WIDTH, np.float32)
+    drive = np.empty(WIDTH, np.float32)
+    d_out = np.empty(WIDTH, np.float32)
+    d_drive = np.empty(WIDTH, np.float32)
+    d_step = np.empty(WIDTH, np.float32)
+    n_chunks = starts.shape[1]
+    for task in range(first, last):
+        b, g = task // groups, task % groups
+        for low in range(g * per_group, (g + 1) * per_group, WIDTH):
+            width = min(WIDTH, (g + 1) * per_group - low)
+            for n in range(n_states):
+                for w in range(width):
+                    rate[n, w] = A[n, low + w]
+                    rates[n, w] = rate[n, w] * _LOG2_E
+                    carried[n, w] = _ZERO
+            for chunk in range(n_chunks - 1, -1, -1):
+                begin = chunk * CHUNK
+                steps = min(CHUNK, length - begin)
+                for n in range(n_states):
+                    for w in range(width):
+                        h[0, n, w] = starts[b, chunk, n, low + w]
+                        d_rate[n, w] = _ZERO
+                for i in range(steps):
+                    for w in range(width):
+                        step[w] = dt[b, begin + i, low + w]
+                        drive[w] = step[w] * u[b, begin + i, low + w]
+                    for n in range(n_states):
+                        b_n = B[b, begin + i, g, n]
+                        for w in range(width):
+                            decay[i, n, w] = _exp2(step[w] * rates[n, w])
+                        for w in range(width):
+                            h[i + 1, n, w] = decay[i, n, w] * h[i, n, w] + drive[w] * b_n
+                for i in range(steps - 1, -1, -1):
+                    t = begin + i
+                    for w in range(width):
+                        step[w] = dt[b, t, low + w]
+                        drive[w] = step[w] * u[b, t, low + w]
+                        d_out[w] = dy[b, t, low + w]
+                        d_drive[w] = _ZERO
+                        d_step[w] = _ZERO
+                    for n in range(n_states):
+                        b_n, c_n = B[b, t, g, n], C[b, t, g, n]
+                        for w in range(width):
+                            grad[w] = carried[n, w] + c_n * d_out[w]
+                        dC[b, t, g, n] += _dot(d_out, h[i + 1, n], width)
+                        dB[b, t, g, n] += _dot(grad, drive, width)
+                        for w in range(width):
+                            d_drive[w] += grad[w] * b_n
+                            back = grad[w] * decay[i, n, w]
+                            carried[n, w] = back
+                            back *= h[i, n, w]
+                            d_step[w] += back * rate[n, w]
+                            d_rate[n, w] += back * step[w]
+                    for w in range(width):
+                        du[b, t, low + w] = d_drive[w] * step[w]
+                        ddt[b, t, low + w] = d_drive[w] * u[b, t, low + w] + d_step[w]
+                # In float64 from chunk to chunk: long sums in float32 lose digits.
+                for n in range(n_states):
+                    for w in range(width):
+                        dA[b, n, low + w] += d_rate[n, w]
