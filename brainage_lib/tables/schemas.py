@@ -207,7 +207,8 @@ COEFFICIENTS = _schema(
         "recipe": _text(),
         "mode": _one_of("paper", "sound"),
         "fitted_on": _one_of("in-sample", "validation", "out-of-fold"),
-        "fold": _count(),
+        # Empty: fitted on the out-of-fold rows of all folds, used for people set apart.
+        "fold": Column("Int64", Check.ge(0), nullable=True, coerce=True),
         "model": _one_of(*MODELS),
         "term": _one_of("intercept", "T", "A", "sex"),
         "estimate": _number("years, or years a year"),
