@@ -1,0 +1,1 @@
+"""A cohort: its manifest, its volumes, its splits and leaks."""
