@@ -1,0 +1,209 @@
+"""The paper's training of a network that reads ages (§2.4), with Lightning.
+
+Adam at 1e-4, mean absolute error in years, batches of three scans, at most 100 epochs, stop
+when the validation MAE has not improved for ten. Where the paper is silent, ours: the weights
+of the best epoch are kept, and the order of the scans changes from epoch to epoch.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from brainage_lib.files import write_json, write_text
+from brainage_lib.models.weights import count_parameters, save_weights
+from brainage_lib.train.batches import Scans, SeededOrder, as_input, loader
+from brainage_lib.train.loop import (
+    AgeTraining,
+    EpochRow,
+    Keeper,
+    Report,
+    make_trainer,
+    quiet,
+    reproducible,
+    run_trainer,
+)
+from brainage_lib.train.memory import keep_freed_memory
+from brainage_lib.train.settings import TrainSettings
+
+OPTIMISERS = {"adam": torch.optim.Adam}
+LOSSES = {"l1": nn.functional.l1_loss}
+
+Pairs = tuple[Sequence[np.ndarray], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A finished training.
+
+    Attributes
+    ----------
+    model : Module
+        With the weights of the best epoch, on the CPU, set to evaluate.
+    log : list of EpochRow
+        Epoch (from 1), train and validation MAE in years; also in ``log.csv``.
+    best_epoch : int
+        The one of smallest validation MAE.
+    parameters : int
+        Numbers that training changed.
+    seconds : list of float
+        Duration of each epoch; also in ``durations.json``.
+    """
+
+    model: nn.Module
+    log: list[EpochRow]
+    best_epoch: int
+    parameters: int
+    seconds: list[float]
+
+    @property
+    def validation_mae(self) -> float:
+        """Of the best epoch, in years."""
+        return self.log[self.best_epoch - 1].validation_mae
+
+
+def fit_network(
+    make_model: Callable[[], nn.Module],
+    train: Pairs,
+    validation: Pairs,
+    settings: TrainSettings,
+    seed: int,
+    folder: str | os.PathLike,
+    report: Report | None = None,
+    identity: str = "",
+    metadata: Mapping[str, str] | None = None,
+) -> FitResult:
+    """Train a network; go on where an earlier, interrupted call stopped.
+
+    A last batch of a single scan is used like any other, as PyTorch does by default: the
+    normalisation then takes its mean and variance from that scan's voxels. It is left out
+    only where that is impossible because one voxel is left (sides under 32).
+
+    Parameters
+    ----------
+    make_model : callable
+        Returns a new network, (n, channels, x, y, z) to (n,) years; its random weights come
+        from ``seed``.
+    train, validation : (volumes, ages)
+        ``volumes[i]`` is (x, y, z) or (channels, x, y, z), any floating type; ages in years.
+    settings : TrainSettings
+    seed : int
+        Of weights, order and dropout.
+    folder : path
+        Receives ``log.csv``, ``weights.safetensors`` and ``durations.json`` at the end,
+        ``last.ckpt`` while training. Equal calls give equal bytes but for durations.
+    report : callable, optional
+        Called after each epoch with epoch, epochs, train MAE, validation MAE.
+    identity : str
+        Digest of the volumes, so that a checkpoint of other volumes is not continued;
+        settings, seed, ages and first weights are compared anyhow.
+    metadata : mapping of str to str, optional
+        Put into the weights' file beside seed, best epoch and validation MAE.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    BadInput
+        No scans, or volumes and ages that do not match.
+    UserError
+        The errors are no longer numbers.
+    """
+    folder = Path(folder)
+    train_scans = Scans(*train, name="training")
+    validation_scans = Scans(*validation, name="validation")
+    keep_freed_memory()
+    with quiet(), reproducible(seed):
+        model = make_model().to(memory_format=torch.channels_last_3d)
+        keeper = Keeper(
+            checkpoint=folder / "last.ckpt",
+            identity=_digest(identity, settings, seed, model, train_scans, validation_scans),
+            epochs=settings.epochs,
+            patience=settings.patience,
+            report=report,
+        )
+        resumed = keeper.resume()
+        if not resumed:
+            for name in ("last.ckpt", "log.csv", "weights.safetensors", "durations.json"):
+                (folder / name).unlink(missing_ok=True)
+        if not keeper.complete:
+            _train(model, train_scans, validation_scans, settings, seed, keeper, resumed)
+    model.cpu().load_state_dict(keeper.best_state)
+    _write(folder, model, keeper, {"seed": str(seed), **(metadata or {})})
+    return FitResult(
+        model.eval(), keeper.rows, keeper.best_epoch, count_parameters(model), keeper.seconds
+    )
+
+
+def _train(
+    model: nn.Module,
+    train: Scans,
+    validation: Scans,
+    settings: TrainSettings,
+    seed: int,
+    keeper: Keeper,
+    resumed: bool,
+) -> None:
+    optimiser = functools.partial(OPTIMISERS[settings.optimiser], lr=settings.learning_rate)
+    module = AgeTraining(model, LOSSES[settings.loss], optimiser, seed)
+    alone = len(train) % settings.batch == 1 and len(train) > 1
+    drop_last = alone and not _learns_from_one(model, train)
+    run_trainer(
+        make_trainer(keeper),
+        module,
+        loader(train, settings.batch, SeededOrder(len(train), seed), drop_last),
+        loader(validation, settings.batch),
+        ckpt_path=keeper.checkpoint if resumed else None,
+    )
+
+
+def _learns_from_one(model: nn.Module, scans: Scans) -> bool:
+    try:
+        with torch.no_grad():
+            copy.deepcopy(model).train()(as_input([scans.volumes[0]]))
+    except ValueError:
+        return False
+    return True
+
+
+def _digest(
+    identity: str,
+    settings: TrainSettings,
+    seed: int,
+    model: nn.Module,
+    *scans: Scans,
+) -> str:
+    total = hashlib.sha256(json.dumps([identity, asdict(settings), seed]).encode())
+    for name, tensor in model.state_dict().items():
+        total.update(name.encode() + tensor.detach().contiguous().cpu().numpy().tobytes())
+    for group in scans:
+        total.update(group.ages.tobytes())
+    return total.hexdigest()
+
+
+def _write(folder: Path, model: nn.Module, keeper: Keeper, metadata: Mapping[str, str]) -> None:
+    lines = [",".join(EpochRow._fields)]
+    lines += [f"{row.epoch},{row.train_mae:.9g},{row.validation_mae:.9g}" for row in keeper.rows]
+    write_text(folder / "log.csv", "\n".join(lines) + "\n")
+    write_json(folder / "durations.json", {"seconds_per_epoch": keeper.seconds})
+    best = keeper.rows[keeper.best_epoch - 1]
+    facts = {
+        "network": type(model).__name__,
+        "epochs": str(len(keeper.rows)),
+        "best_epoch": str(best.epoch),
+        "validation_mae": f"{best.validation_mae:.9g}",
+    }
+    save_weights(model, folder / "weights.safetensors", {**facts, **metadata})
+    keeper.checkpoint.unlink(missing_ok=True)

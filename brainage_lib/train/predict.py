@@ -1,0 +1,61 @@
+"""What a trained network says about volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from brainage_lib.train.batches import as_input
+
+
+def predict_network(model: nn.Module, volumes: Sequence[np.ndarray], batch: int = 8) -> np.ndarray:
+    """Predict ages.
+
+    Parameters
+    ----------
+    model : Module
+        Maps (n, channels, x, y, z) to (n,) years.
+    volumes : sequence of (x, y, z) or (channels, x, y, z) arrays
+        Normalised as in training.
+    batch : int
+        Volumes at once.
+
+    Returns
+    -------
+    (n,) array of float64, years.
+    """
+    return _apply(model, model, volumes, batch).reshape(len(volumes))
+
+
+def network_features(model: nn.Module, volumes: Sequence[np.ndarray], batch: int = 8) -> np.ndarray:
+    """Activations that the last layer of a VGG8 reads; parameters as `predict_network`.
+
+    Returns
+    -------
+    (n, 128) array of float64, >= 0.
+    """
+    return _apply(model, model.features, volumes, batch)
+
+
+def _apply(
+    model: nn.Module,
+    function: Callable[[Tensor], Tensor],
+    volumes: Sequence[np.ndarray],
+    batch: int,
+) -> np.ndarray:
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    found = []
+    try:
+        with torch.inference_mode():
+            for first in range(0, len(volumes), batch):
+                rows = range(first, min(first + batch, len(volumes)))
+                inputs = as_input([volumes[row] for row in rows]).to(device)
+                found.append(function(inputs).double().cpu().numpy())
+    finally:
+        model.train(was_training)
+    return np.concatenate(found) if found else np.empty(0)
