@@ -1,0 +1,224 @@
+"""Stage a run as a Jupyter Book and build it.
+
+``python -m brainage_lib.report.book ROOT RUN`` writes ``RUN/book/html``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from brainage_lib.errors import UserError
+from brainage_lib.files import read_json, write_text
+from brainage_lib.report.pages import announcement, citation, status
+from brainage_lib.report.pdf import find_chromium, print_pdf
+from brainage_lib.run import Run
+from brainage_lib.run.processes import stop_on_signals, stop_with_parent
+from brainage_lib.tables import read_manifest
+
+PDF = "brain-age.pdf"
+MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2")
+
+
+class PagesFailed(UserError):
+    """The pages could not be built."""
+
+    exit_code = 1
+
+
+def stage(root: Path, run: Run, pdf: bool) -> Path:
+    """Lay out the sources of a run's book in ``<run>/book/source``.
+
+    Parameters
+    ----------
+    root : Path
+        The checkout: prose, settings, paired scripts.
+    run : Run
+        A finished run: executed notebooks and cards.
+    pdf : bool
+        Whether a PDF will be made, so that the pages link to it.
+
+    Returns
+    -------
+    Path
+        The folder, with the checkout's layout.
+
+    Raises
+    ------
+    PagesFailed
+        A chapter of the contents was not executed, or MathJax was not fetched.
+    """
+    source = run.path("book", "source")
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(
+        root / "book",
+        source / "book",
+        ignore=shutil.ignore_patterns("node_modules", "__pycache__", ".ipynb_checkpoints"),
+    )
+    shutil.copy(root / "CHANGELOG.md", source)
+    _stage_notebooks(root, run, source)
+    _stage_scripts(root, source / "book" / "_static")
+    manifest = read_manifest(run.path("manifest.csv"))
+    settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    settings["html"]["announcement"] = announcement(run.simulated, manifest["project"])
+    write_text(source / "_config.yml", yaml.safe_dump(settings, sort_keys=False))
+    facts = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    generated = {
+        "status": status(read_json(run.path("card.json"))["chapters"]),
+        "citation": citation(facts),
+        # A raw link: the file is not among the sources, Sphinx would look for it in vain.
+        "pdf": f'<a href="../{PDF}">The whole book as one PDF</a>\n' if pdf else "\n",
+    }
+    for name, text in generated.items():
+        write_text(source / "book" / "generated" / f"{name}.md", text)
+    return source
+
+
+def _stage_notebooks(root: Path, run: Run, source: Path) -> None:
+    """Copy the executed chapters of the contents, each with its paired script."""
+    contents = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    (source / "notebooks").mkdir()
+    for entry in (entry for part in contents["parts"] for entry in part["chapters"]):
+        if not entry["file"].startswith("notebooks/"):
+            continue
+        name = Path(entry["file"]).name
+        executed = run.path("notebooks", f"{name}.ipynb")
+        if not executed.is_file():
+            raise PagesFailed(
+                f"{name} is in book/_toc.yml, but the run has no executed notebook; "
+                f"remove {run.path('cards', f'{name}.json')} to execute it again"
+            )
+        notebook = read_json(executed)
+        clean(notebook)
+        write_text(
+            source / "notebooks" / executed.name,
+            json.dumps(notebook, indent=1, ensure_ascii=False) + "\n",
+        )
+        shutil.copy(root / "notebooks" / f"{name}.py", source / "notebooks")
+
+
+def clean(notebook: dict[str, Any]) -> None:
+    """Take out of an executed notebook what is no reader's business.
+
+    Parameters
+    ----------
+    notebook : dict
+        In nbformat 4; changed in place. Papermill's paths of this machine go. The declared
+        parameters are hidden where injected ones stand below them, which is what ran.
+    """
+    for name in ("input_path", "output_path", "environment_variables"):
+        notebook["metadata"].get("papermill", {}).pop(name, None)
+    tagged = [(cell, cell["metadata"].get("tags", [])) for cell in notebook["cells"]]
+    if any("injected-parameters" in tags for _, tags in tagged):
+        for cell, tags in tagged:
+            if "parameters" in tags:
+                cell["metadata"]["tags"] = [*tags, "remove-cell"]
+
+
+def _stage_scripts(root: Path, static: Path) -> None:
+    """Lay MathJax and plotly.js beside the style sheet, once for all pages."""
+    from plotly.offline import get_plotlyjs
+
+    package = root / "book" / "node_modules" / "mathjax" / "es5"
+    if not package.is_dir():
+        raise PagesFailed(
+            "MathJax is not there; `npm ci --prefix book` fetches it (make does so at set-up)"
+        )
+    for name in MATHJAX:
+        target = static / "mathjax" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (package / name).is_dir():
+            shutil.copytree(package / name, target)
+        else:
+            shutil.copy(package / name, target)
+    write_text(static / "plotly.min.js", get_plotlyjs())
+
+
+def build(source: Path, out: Path, chromium: str | None) -> None:
+    """Build the staged book; any warning of Sphinx is an error.
+
+    Parameters
+    ----------
+    source : Path
+        As `stage` left it.
+    out : Path
+        Folder for the pages. It is replaced once they are complete.
+    chromium : str or None
+        A browser that prints the PDF; None leaves it out.
+
+    Raises
+    ------
+    PagesFailed
+        With Sphinx's warnings.
+    """
+    work = out.parent / "work"
+    # From nothing: Sphinx repeats no warning of a page that it has already read.
+    shutil.rmtree(work, ignore_errors=True)
+    if chromium:
+        _jupyter_book(source, work, "singlehtml")
+        single = work / "_build" / "singlehtml"
+        # The file lies one folder below the one that its links count from.
+        shutil.copy(single / "book" / "intro.html", single / "all.html")
+        print_pdf(single / "all.html", work / PDF, chromium)
+    _jupyter_book(source, work, "html")
+    html = work / "_build" / "html"
+    if chromium:
+        shutil.move(work / PDF, html / PDF)
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.move(html, out)
+    shutil.rmtree(work)
+
+
+def _jupyter_book(source: Path, work: Path, builder: str) -> None:
+    command = [
+        sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
+        "build", ".", "--config", "_config.yml", "--toc", "book/_toc.yml",
+        "--path-output", os.fspath(work.resolve()), "--builder", builder,
+        "-W", "-n", "--keep-going", "-q",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        told = [line for line in said if "WARNING" in line or "ERROR" in line] or said[-30:]
+        raise PagesFailed("\n".join(["The pages were not built:", *(f"  {line}" for line in told)]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="brainage_lib.report.book", description=__doc__)
+    parser.add_argument("root", type=Path, help="the checkout")
+    parser.add_argument("run", type=Path, help="the run folder")
+    parser.add_argument("--failure", type=Path, help="a file for what went wrong")
+    options = parser.parse_args(arguments)
+    stop_with_parent()
+    stop_on_signals()
+    began = time.monotonic()
+    print("pages | begins", file=sys.stderr, flush=True)
+    chromium = find_chromium()
+    if chromium is None:
+        print("pages | no PDF: it needs Chromium, which is not installed", file=sys.stderr)
+    try:
+        run = Run(options.run)
+        source = stage(options.root, run, pdf=chromium is not None)
+        build(source, run.path("book", "html"), chromium)
+    except UserError as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+        if options.failure:
+            write_text(options.failure, f"{error}\n")
+        return error.exit_code
+    print(f"pages | done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""What depends on what: the chapters, and the library files that a notebook uses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import brainage_lib
+
+LIBRARY = Path(brainage_lib.__file__).parent
+
+
+class Chapter(NamedTuple):
+    """One notebook.
+
+    Attributes
+    ----------
+    after : tuple of str
+        Chapters whose tables it reads.
+    tables : tuple of str
+        What it writes for others, relative to the run folder. Volumes and networks are not
+        listed: Snakemake would remove them before each execution, and the steps that make
+        them know by their content whether they are up to date.
+    """
+
+    after: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+
+
+CHAPTERS = {
+    "01_data_curation": Chapter((), ("manifest.csv", "cohort.json")),
+    "02_images_and_quality": Chapter(("01_data_curation",), ("quality.csv",)),
+    "03_aicbv_synthesis": Chapter(("02_images_and_quality",), ("aicbv/scores.csv",)),
+    "04_split": Chapter(("03_aicbv_synthesis",), ("splits.csv", "split_scores.csv")),
+    "05_vgg8_training": Chapter(("04_split",), ("predictions.csv",)),
+    "06_stacking_and_anova": Chapter(
+        ("05_vgg8_training",), ("stacking/table1.csv", "stacking/anova.csv")
+    ),
+    "07_by_age_and_study": Chapter(("06_stacking_and_anova",), ("table2.csv", "table3.csv")),
+    "08_where_the_networks_look": Chapter(("05_vgg8_training",)),
+    "09_does_cbv_help": Chapter(("05_vgg8_training", "06_stacking_and_anova"), ("cbv/ladder.csv",)),
+    "10_the_claims": Chapter(("06_stacking_and_anova", "07_by_age_and_study"), ("ledger.csv",)),
+    "00_one_scan": Chapter(("06_stacking_and_anova",)),
+}
+
+
+def existing(notebooks: Path) -> dict[str, Chapter]:
+    """Chapters whose notebook is there; a missing one is left out of the others' needs too."""
+    there = {name for name in CHAPTERS if (notebooks / f"{name}.ipynb").is_file()}
+    return {
+        name: chapter._replace(after=tuple(other for other in chapter.after if other in there))
+        for name, chapter in CHAPTERS.items()
+        if name in there
+    }
+
+
+def library(source: Path) -> list[str]:
+    """Files of every room that a notebook or module imports, directly or through others.
+
+    Snakemake does not see imports, so that they are inputs of a chapter's rule.
+    """
+    modules = {path.stem for path in LIBRARY.glob("*.py")} - {"__init__"}
+    rooms = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
+    files = {LIBRARY / "__init__.py"}
+    used: set[str] = set()
+    unread = [source]
+    while unread:
+        text = unread.pop().read_text(encoding="utf-8")
+        names = set(re.findall(r"brainage_lib\.(\w+)", text))
+        for several in re.findall(r"from brainage_lib import \(?([\w, \n]+)", text):
+            names |= set(re.split(r"[,\s]+", several))
+        for name in sorted(names - used):
+            if name in modules:
+                found = [LIBRARY / f"{name}.py"]
+            elif name in rooms:
+                found = [
+                    path
+                    for path in (LIBRARY / name).rglob("*")
+                    if path.is_file() and "__pycache__" not in path.parts
+                ]
+            else:
+                continue
+            used.add(name)
+            files.update(found)
+            unread += [path for path in found if path.suffix == ".py"]
+    return sorted(str(path) for path in files)
