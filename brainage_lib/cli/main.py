@@ -1,0 +1,97 @@
+"""Commands of ``brainage``. Imports stay inside them, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brainage_lib import __version__
+from brainage_lib.errors import UserError
+
+app = typer.Typer(
+    name="brainage",
+    help="Brain age from T1w scans and AI-synthesised blood volume: the tools behind the book.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+manifest_app = typer.Typer(help="Tables of scans.", no_args_is_help=True)
+app.add_typer(manifest_app, name="manifest")
+
+
+def main() -> None:
+    """Run the command; errors meant for the user are printed without a traceback."""
+    try:
+        app()
+    except UserError as error:
+        print(f"brainage: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"brainage {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@manifest_app.command("check")
+def manifest_check(
+    manifest: Annotated[Path, typer.Argument(help="A CSV file with a row a scan.")],
+) -> None:
+    """Check a table of scans; list every bad cell with line, column and remedy.
+
+    Example: `brainage manifest check data_manifest.csv`
+    """
+    from brainage_lib.tables import read_manifest
+
+    table = read_manifest(manifest)
+    typer.echo(
+        f"{manifest}: {len(table)} scans of {table['participant_id'].nunique()} participants in "
+        f"{table['project'].nunique()} projects, nothing to mend"
+    )
+
+
+@app.command("stats")
+def stats_command(
+    predictions: Annotated[Path, typer.Argument(help="A predictions table (CSV).")],
+    out: Annotated[Path, typer.Option(help="Folder for the tables; it is created.")],
+    replicates: Annotated[int, typer.Option(min=100, help="Replicates of the bootstrap.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Stack anyone's predictions and write Tables 1, 2 and 3, the ANOVA and the coefficients.
+
+    The table has a row a scan, network and fold, with the columns that the book's page
+    *Your own cohort* lists. Example: `brainage stats predictions.csv --out tables`
+    """
+    from brainage_lib import stats, tables
+
+    stacked = stats.stack(tables.read_table(predictions, tables.PREDICTIONS))
+    results = {
+        "table1": (stats.table1(stacked, replicates, seed), tables.TABLE1),
+        "table2": (stats.table2(stacked, replicates, seed), tables.TABLE2),
+        "table3": (stats.table3(stacked, replicates, seed), tables.TABLE3),
+        "anova": (stats.anova(stacked, replicates, seed), tables.ANOVA),
+        "coefficients": (stacked.coefficients, tables.COEFFICIENTS),
+    }
+    for warning in stacked.warnings:
+        typer.echo(f"brainage: {warning}", err=True)
+    for name, (table, schema) in results.items():
+        tables.write_table(table, out / f"{name}.csv", schema)
+    stats.save_model_json(stacked, out / "model.json")
+    for row in results["table1"][0].itertuples():
+        typer.echo(
+            f"{row.mode:5} {row.fitted_on:11} {row.model:3} MAE {row.mae:5.2f} "
+            f"({row.mae_low:.2f} to {row.mae_high:.2f}) years, R2 {row.r2:.3f}, n {row.n_scans}"
+        )
