@@ -1,0 +1,182 @@
+"""The cohort of a run: its checked manifest, and opening any of its scans."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainage_lib.errors import BadImage, BadInput
+from brainage_lib.files import digest_file, read_json, write_json
+from brainage_lib.imaging import Grid, brain_mask, open_image, to_grid
+from brainage_lib.run import Run
+from brainage_lib.tables import MANIFEST, read_manifest, read_table, write_table
+
+SIMULATED = "sim:"
+ALIASES = "aliases.csv"
+NATIVE = "needs preprocessing (native space), not part of this run yet"
+
+
+def write_manifest(run: Run) -> pd.DataFrame:
+    """Check the profile's manifest and copy it into the run.
+
+    Writes ``manifest.csv`` (paths unchanged) and ``cohort.json``: ``simulated``, the
+    number of ``scans``, the ``sha256`` of the file that was read and, for real scans, the
+    ``folder`` to which their paths are relative. If ``aliases.csv`` (participant_id,
+    same_as) lies beside the manifest, it is checked and copied too: it says which
+    participants of different studies are one person.
+
+    Returns
+    -------
+    DataFrame
+        The manifest.
+
+    Raises
+    ------
+    BadInput
+        With every bad row at once: line, column, what is wrong, what to do.
+    """
+    source = Path(run.profile.cohort)
+    manifest = read_manifest(source)
+    findings = _contradictions(manifest)
+    if findings:
+        raise BadInput(str(source), findings)
+    simulated = bool(manifest["path"].str.startswith(SIMULATED).all())
+    facts: dict[str, Any] = {
+        "simulated": simulated,
+        "scans": len(manifest),
+        "sha256": digest_file(source),
+        "folder": None if simulated else str(source.resolve().parent),
+    }
+    aliases = source.parent / ALIASES
+    if aliases.is_file():
+        table = _read_aliases(aliases)
+        table.to_csv(run.path(ALIASES), index=False)
+        facts["aliases_sha256"] = digest_file(aliases)
+    else:
+        run.path(ALIASES).unlink(missing_ok=True)
+    write_table(manifest, run.path("manifest.csv"), MANIFEST)
+    write_json(run.path("cohort.json"), facts)
+    return read_cohort(run)
+
+
+def read_cohort(run: Run) -> pd.DataFrame:
+    """Return the run's manifest, as `write_manifest` wrote it."""
+    return read_table(run.path("manifest.csv"), MANIFEST)
+
+
+def read_aliases(run: Run) -> pd.DataFrame | None:
+    """Return the run's table of participants who are one person, or None."""
+    path = run.path(ALIASES)
+    return _read_aliases(path) if path.is_file() else None
+
+
+def cohort_folder(run: Run) -> Path | None:
+    """Folder to which the manifest's paths are relative; None for a simulated cohort."""
+    folder = read_json(run.path("cohort.json"))["folder"]
+    return Path(folder) if folder else None
+
+
+def _contradictions(manifest: pd.DataFrame) -> list[str]:
+    """Rows whose cells are possible one by one, but not together."""
+    findings = []
+    simulated = manifest["path"].str.startswith(SIMULATED)
+    stated = manifest["t1w_state"].eq("simulated")
+    for row in np.flatnonzero(simulated != stated):
+        findings.append(
+            f"line {row + 2}, t1w_state: {manifest['t1w_state'][row]!r} does not fit the path; "
+            "'simulated' goes with a path that begins with sim: and with no other"
+        )
+    if simulated.any() and not simulated.all():
+        row = int(np.flatnonzero(simulated != simulated[0])[0])
+        findings.append(
+            f"line {row + 2}, path: simulated and real scans in one manifest; "
+            "make a manifest of each, so that every page can say which it shows"
+        )
+    if simulated.any():
+        from brainage_lib.simulate import read_uri
+
+        for row in np.flatnonzero(simulated):
+            try:
+                person = read_uri(manifest["path"][row])
+            except BadInput as error:
+                findings += [f"line {row + 2}, path: {finding}" for finding in error.findings]
+                continue
+            findings += _differences(manifest.iloc[row], person, row + 2)
+    return findings
+
+
+def _differences(scan: pd.Series, person: Mapping[str, Any], line: int) -> list[str]:
+    """Cells of a simulated row that say something else than its URI."""
+    return [
+        f"line {line}, {name}: {scan[name]!r} differs from {person[name]!r} in the path; "
+        "change both, or neither"
+        for name in ("age", "sex", "project", "diagnosis")
+        if scan[name] != person[name]
+    ]
+
+
+def _read_aliases(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if list(table.columns) != ["participant_id", "same_as"]:
+        raise BadInput(str(path), ["line 1: the columns must be participant_id, same_as"])
+    findings = [
+        f"line {row + 2}, {name}: is empty; give a participant_id, or remove the line"
+        for name in table.columns
+        for row in np.flatnonzero(table[name].str.strip() == "")
+    ]
+    if findings:
+        raise BadInput(str(path), findings)
+    return table
+
+
+def open_scan(
+    scan: Mapping[str, Any] | pd.Series, folder: str | os.PathLike | None, target: Grid
+) -> tuple[np.ndarray, np.ndarray]:
+    """Open one row of a manifest on a grid.
+
+    Parameters
+    ----------
+    scan : mapping
+        A manifest row; ``path`` and ``t1w_state`` are used.
+    folder : path or None
+        Folder of the manifest; a path that leaves it is refused. Not needed for ``sim:``.
+    target : Grid
+
+    Returns
+    -------
+    volume : (x, y, z) array of float32
+        T1w in the scan's own units, zero outside the brain.
+    mask : (x, y, z) array of bool
+        The brain.
+
+    Raises
+    ------
+    BadImage
+        The scan cannot be used; the reason is meant for the quality table.
+    BadInput
+        A ``sim:`` URI that is not one.
+    """
+    path = str(scan["path"])
+    if path.startswith(SIMULATED):
+        from brainage_lib.simulate import open_scan as open_simulated
+
+        simulated = open_simulated(path, target)
+        return simulated.t1w, simulated.mask
+    if str(scan["t1w_state"]).startswith("native"):
+        raise BadImage(NATIVE, "preprocess the scan, or wait for the part that does it")
+    if folder is None:
+        raise ValueError("a real scan needs the folder of its manifest")
+    root = Path(folder).resolve()
+    image = (root / path).resolve()
+    if not image.is_relative_to(root):
+        raise BadImage("path leaves the manifest's folder", "move the scan below it")
+    volume = to_grid(open_image(image), target)
+    mask = brain_mask(volume)
+    if not mask.any():
+        raise BadImage("no brain found on the grid", "look whether the scan is in MNI152 space")
+    return np.where(mask, volume, np.float32(0)), mask

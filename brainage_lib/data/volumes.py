@@ -1,0 +1,288 @@
+"""From manifest rows to normalised volumes on the run's grid, and which of them go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from brainage_lib.data.cohort import SIMULATED, cohort_folder, open_scan, read_cohort
+from brainage_lib.data.store import VolumeStore, VolumeWriter
+from brainage_lib.errors import BadImage, BadInput, UserError
+from brainage_lib.files import replacing
+from brainage_lib.imaging import grid, judge, measure_quality, normalise
+from brainage_lib.run import Run, code_digest, progress
+from brainage_lib.tables import QUALITY, read_table, write_table
+
+MEASURES = [
+    name for name in QUALITY.columns if name not in ("scan_id", "project", "verdict", "reasons")
+]
+STORE = ("volumes", "t1w")
+SEPARATOR = "; "
+"""Between the reasons of one scan in the quality table."""
+
+
+class Prepared(NamedTuple):
+    """One scan after `prepare_scan`; ``reason`` is empty unless it cannot be used."""
+
+    scan_id: str
+    volume: np.ndarray | None
+    measures: dict[str, float]
+    reason: str
+
+
+def prepare_scan(scan: dict, folder: str | None, mm: int) -> Prepared:
+    """Open a manifest row, put it on the grid, normalise and measure it.
+
+    Parameters
+    ----------
+    scan : dict
+        A manifest row.
+    folder : str or None
+        Folder of the manifest.
+    mm : {1, 2, 3, 4}
+        Voxel of the grid.
+
+    Returns
+    -------
+    Prepared
+        The volume is (x, y, z) float16, 0 outside the brain, and 1 is the mean of the
+        scan's top 1 % of values; None, with the reason, for a scan that cannot be used.
+    """
+    target = grid(mm)
+    # One thread: sums in another order would differ in their last bits.
+    with threadpool_limits(1):
+        try:
+            volume, mask = open_scan(scan, folder, target)
+            if not (volume[mask] > 0).any():
+                raise BadImage("no value above zero within the brain", "export the scan again")
+            scaled = normalise(np.where(mask, volume, np.float32(0)))
+            with np.errstate(over="ignore"):
+                stored = scaled.astype(np.float16)
+            if not np.isfinite(stored).all():
+                raise BadImage(
+                    "intensities too extreme to be normalised", "look for spikes in the scan"
+                )
+            measures = measure_quality(volume, target)
+        except BadImage as error:
+            return Prepared(scan["scan_id"], None, {}, error.reason)
+        except BadInput as error:
+            return Prepared(scan["scan_id"], None, {}, SEPARATOR.join(error.findings))
+    return Prepared(scan["scan_id"], stored, {name: measures[name] for name in MEASURES}, "")
+
+
+def prepare_volumes(run: Run) -> pd.DataFrame:
+    """Open, check, normalise and store every scan of the run; judge its quality.
+
+    Writes ``volumes/t1w`` (every scan that could be put on the grid, in the manifest's
+    order, whatever its verdict), ``volumes/t1w/measures.csv`` and ``quality.csv``. Scans
+    are spread over the profile's workers; the files do not depend on how many there are.
+    A killed run goes on after its last full shard, a finished one is not done again.
+
+    Parameters
+    ----------
+    run : Run
+        With the manifest that `write_manifest` wrote.
+
+    Returns
+    -------
+    DataFrame
+        Schema ``QUALITY``, one row a manifest row. A scan that could not be used has the
+        verdict "drop" and its reason.
+
+    Raises
+    ------
+    BadInput
+        No scan at all goes on; the quality table says why.
+    UserError
+        A worker process died; what was finished is kept.
+    """
+    manifest = read_cohort(run)
+    folder = cohort_folder(run)
+    scans = manifest[["scan_id", "path", "t1w_state"]].to_dict("records")
+    target = grid(run.profile.grid_mm)
+    key = {
+        "scans": [[*scan.values(), _stamp(scan["path"], folder)] for scan in scans],
+        "grid_mm": target.mm,
+        "code": code_digest(
+            "imaging", "simulate", "data/cohort.py", "data/store.py", "data/volumes.py"
+        ),
+    }
+    where = "/".join(STORE)
+    outputs = [f"{where}/index.csv", f"{where}/measures.csv"]
+    if not (run.up_to_date("volumes", key, outputs) and _is_whole(run)):
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        _prepare_all(run, scans, folder, digest)
+        run.finish("volumes", key, outputs)
+    quality = _judge_all(run, manifest)
+    write_table(quality, run.path("quality.csv"), QUALITY)
+    if kept(run).empty:
+        counts = put_aside(run)
+        raise BadInput(
+            "manifest",
+            [f"no scan goes on: {row.reason} ({row.n_scans} scans)" for row in counts.itertuples()],
+        )
+    return read_table(run.path("quality.csv"), QUALITY)
+
+
+def _stamp(path: str, folder: Path | None) -> list[int] | None:
+    """Size and time of change of an image, by which a new version of it is noticed."""
+    if path.startswith(SIMULATED) or folder is None:
+        return None
+    try:
+        facts = (folder / path).stat()
+    except OSError:
+        return None
+    return [facts.st_size, facts.st_mtime_ns]
+
+
+def _is_whole(run: Run) -> bool:
+    try:
+        VolumeStore(run.path(*STORE))
+    except BadInput:
+        return False
+    return True
+
+
+def _prepare_all(run: Run, scans: list[dict], folder: Path | None, key: str) -> None:
+    path = run.path(*STORE, "measures.csv")
+    measured: dict[str, dict] = {}
+    mm = run.profile.grid_mm
+
+    def write_measures() -> None:
+        rows = [measured[scan["scan_id"]] for scan in scans if scan["scan_id"] in measured]
+        with replacing(path) as temporary:
+            pd.DataFrame(rows, columns=["scan_id", "reason", *MEASURES]).to_csv(
+                temporary, index=False
+            )
+
+    with VolumeWriter(
+        run.path(*STORE), grid(mm).shape, key=key, before_index=write_measures
+    ) as writer:
+        stored = set(writer.done)
+        reached = max(
+            (place + 1 for place, scan in enumerate(scans) if scan["scan_id"] in stored),
+            default=0,
+        )
+        known = _read_measures(path) if reached else {}
+        measured |= {
+            scan["scan_id"]: known[scan["scan_id"]]
+            for scan in scans[:reached]
+            if scan["scan_id"] in known
+        }
+        left = [scan for scan in scans if scan["scan_id"] not in measured]
+        results = _scatter(left, None if folder is None else str(folder), mm, run.profile.workers)
+        for result in progress(results, "Scans", len(left)):
+            measured[result.scan_id] = {
+                "scan_id": result.scan_id,
+                "reason": result.reason,
+                **result.measures,
+            }
+            if result.volume is not None and result.scan_id not in stored:
+                writer.add(result.scan_id, result.volume)
+    write_measures()
+
+
+def _scatter(
+    scans: Sequence[dict], folder: str | None, mm: int, workers: int
+) -> Iterator[Prepared]:
+    """Prepare scans in several processes; results come in the order of ``scans``."""
+    workers = min(workers, len(scans))
+    if workers <= 1:
+        for scan in scans:
+            yield prepare_scan(scan, folder, mm)
+        return
+    # A fresh interpreter each: a forked one would inherit the threads and locks of
+    # whatever the notebook has loaded. The queue is short, so that volumes do not pile up.
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawn)
+    waiting: deque = deque()
+    try:
+        for scan in scans:
+            waiting.append(pool.submit(prepare_scan, scan, folder, mm))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a process that prepared scans was ended from outside, perhaps for want of "
+            "memory; what is finished is kept: run it again with fewer workers in the profile"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_measures(path: str | os.PathLike) -> dict[str, dict]:
+    if not Path(path).is_file():
+        return {}
+    table = pd.read_csv(
+        path, dtype={"scan_id": str, "reason": str}, na_values={name: [""] for name in MEASURES},
+        keep_default_na=False, float_precision="round_trip",
+    )  # fmt: skip
+    return {row["scan_id"]: row for row in table.to_dict("records")}
+
+
+def _judge_all(run: Run, manifest: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts from the stored measures: new limits need no new look at the images."""
+    measured = _read_measures(run.path(*STORE, "measures.csv"))
+    rows = []
+    for scan_id, project in zip(manifest["scan_id"], manifest["project"], strict=True):
+        row = measured[scan_id]
+        measures = {name: row[name] for name in MEASURES}
+        if row["reason"]:
+            verdict, reasons = "drop", [row["reason"]]
+        else:
+            verdict, reasons = judge(measures, run.profile.quality)
+        rows.append(
+            {
+                "scan_id": scan_id,
+                "project": project,
+                "verdict": verdict,
+                "reasons": SEPARATOR.join(reasons),
+                **measures,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def kept(run: Run) -> pd.DataFrame:
+    """Manifest rows that go on: verdict "keep", and "look" if the profile keeps those."""
+    manifest = read_cohort(run)
+    quality = read_table(run.path("quality.csv"), QUALITY)
+    going = quality.loc[_goes_on(quality, run), "scan_id"]
+    return manifest[manifest["scan_id"].isin(going)].reset_index(drop=True)
+
+
+def put_aside(run: Run) -> pd.DataFrame:
+    """Count the scans that do not go on, by reason.
+
+    Returns
+    -------
+    DataFrame
+        Columns reason (without the scan's own numbers) and n_scans, most frequent first.
+        A scan with two reasons counts in both.
+    """
+    quality = read_table(run.path("quality.csv"), QUALITY)
+    aside = quality[~_goes_on(quality, run)]
+    reasons = aside["reasons"].str.split(SEPARATOR, regex=False).explode()
+    # "brain of 512 ml, under 700: part of it is missing" counts as the part after the colon.
+    plain = reasons.str.replace(r" \([^()]*\)$", "", regex=True).str.split(": ").str[-1]
+    counts = plain.value_counts().rename_axis("reason").reset_index(name="n_scans")
+    return counts.sort_values(["n_scans", "reason"], ascending=[False, True], ignore_index=True)
+
+
+def _goes_on(quality: pd.DataFrame, run: Run) -> pd.Series:
+    wanted = {"keep", "look"} if run.profile.quality.look == "keep" else {"keep"}
+    return quality["verdict"].isin(wanted)
