@@ -1,0 +1,35 @@
+"""Where a network looked, and tests that such maps can fail."""
+
+from brainage_lib.explain.gradcam import (
+    GroupMap,
+    best_slices,
+    cell_mm,
+    grad_cam,
+    group_maps,
+    receptive_field_mm,
+    resolution,
+    top_fifth,
+)
+from brainage_lib.explain.sanity import (
+    RandomisedStep,
+    cascade,
+    mass_outside,
+    randomisation_test,
+    similarity_within,
+)
+
+__all__ = [
+    "GroupMap",
+    "RandomisedStep",
+    "best_slices",
+    "cascade",
+    "cell_mm",
+    "grad_cam",
+    "group_maps",
+    "mass_outside",
+    "randomisation_test",
+    "receptive_field_mm",
+    "resolution",
+    "similarity_within",
+    "top_fifth",
+]

@@ -1,0 +1,158 @@
+"""Tests that a map can fail: it should depend on what was learned, and stay in the brain."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from brainage_lib.explain.gradcam import grad_cam
+
+Mapper = Callable[[nn.Module, Sequence[np.ndarray]], np.ndarray]
+
+
+class RandomisedStep(NamedTuple):
+    """One step of the cascade.
+
+    Attributes
+    ----------
+    layer : str
+        The last layer that was randomised; all behind it are, too.
+    similarity : (n,) array
+        Spearman correlation within the brain between a scan's map and the one of the
+        randomised network; 0 where one of them is constant.
+    """
+
+    layer: str
+    similarity: np.ndarray
+
+
+def cascade(
+    model: nn.Module, volumes: Sequence[np.ndarray], seed: int
+) -> Iterator[tuple[str, nn.Module]]:
+    """Randomise a network layer by layer, from the output to the input (Adebayo et al. 2018).
+
+    Convolutions and linear layers are drawn anew as at the start of a training. The
+    normalisation of a randomised block loses its scale and shift, and its mean and variance
+    are measured anew on the volumes, without which activations would be off by orders.
+
+    Parameters
+    ----------
+    model : Module
+        Not changed.
+    volumes : sequence of arrays
+        A few, two at least.
+    seed : int
+
+    Yields
+    ------
+    layer : str
+        Name of the layer that was randomised last.
+    randomised : Module
+        A copy, set to evaluate.
+    """
+    changed = copy.deepcopy(model).eval()
+    inputs = torch.from_numpy(np.stack([np.asarray(v, dtype=np.float32) for v in volumes]))
+    inputs = inputs if inputs.ndim == 5 else inputs[:, None]
+    inputs = inputs.to(next(model.parameters()).device)
+    names = [name for name, layer in changed.named_modules() if _has_weights(layer)]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for name in reversed(names):
+            layer = changed.get_submodule(name)
+            layer.reset_parameters()
+            if isinstance(layer, nn.BatchNorm3d):
+                continue
+            _measure_anew(changed, inputs)
+            yield name, copy.deepcopy(changed)
+
+
+def _has_weights(layer: nn.Module) -> bool:
+    return isinstance(layer, (nn.Conv3d, nn.Linear, nn.BatchNorm3d))
+
+
+def _measure_anew(model: nn.Module, inputs: torch.Tensor) -> None:
+    """Estimate the statistics of every normalisation on the inputs."""
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm3d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    with torch.no_grad():
+        model(inputs)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()
+
+
+def randomisation_test(
+    model: nn.Module,
+    volumes: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray] | np.ndarray,
+    seed: int,
+    mapper: Mapper = grad_cam,
+) -> list[RandomisedStep]:
+    """Compare a network's maps with those of the network randomised step by step.
+
+    A method whose maps stay the same shows the image, not what the network learned.
+
+    Parameters
+    ----------
+    model : Module
+    volumes : sequence of arrays
+        A sample of scans, two at least.
+    masks : (n, x, y, z) or (x, y, z) array of bool
+        Brains.
+    seed : int
+    mapper : callable
+        ``mapper(model, volumes)`` gives (n, x, y, z).
+
+    Returns
+    -------
+    list of RandomisedStep
+        From the output layer to the first convolution, where nothing learned is left.
+    """
+    original = mapper(model, volumes)
+    masks = np.broadcast_to(np.asarray(masks, dtype=bool), original.shape)
+    steps = []
+    for layer, randomised in cascade(model, volumes, seed):
+        maps = mapper(randomised, volumes)
+        similarity = [
+            similarity_within(*three) for three in zip(original, maps, masks, strict=True)
+        ]
+        steps.append(RandomisedStep(layer, np.array(similarity)))
+    return steps
+
+
+def similarity_within(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:
+    """Spearman correlation of two maps within the brain; 0 if one is constant."""
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(volume[mask]) for volume in (first, second)]
+    if any(np.ptp(rank) == 0 for rank in ranks):
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def mass_outside(maps: np.ndarray, masks: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """Share of each map's sum that lies outside the brain, where the input is zero.
+
+    Parameters
+    ----------
+    maps : (n, x, y, z) array, >= 0
+    masks : (n, x, y, z) or (x, y, z) array of bool
+
+    Returns
+    -------
+    (n,) array, 0–1; NaN for an empty map. A map that is the same everywhere has the share
+    of voxels outside the brain, ``1 - mask.mean()``: compare with that.
+    """
+    masks = np.broadcast_to(np.asarray(masks, dtype=bool), maps.shape)
+    total = maps.sum(axis=(1, 2, 3), dtype=np.float64)
+    outside = np.where(masks, 0, maps).sum(axis=(1, 2, 3), dtype=np.float64)
+    return np.divide(outside, total, out=np.full(len(maps), np.nan), where=total > 0)
