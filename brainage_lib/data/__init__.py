@@ -1,1 +1,54 @@
 """A cohort: its manifest, its volumes, its splits and leaks."""
+
+from brainage_lib.data.cohort import (
+    open_scan,
+    place_scan,
+    read_aliases,
+    read_cohort,
+    write_manifest,
+)
+from brainage_lib.data.look import across_ages, scan_steps
+from brainage_lib.data.splits import (
+    leaks,
+    paper_split,
+    read_leaks,
+    sound_split,
+    write_splits,
+)
+from brainage_lib.data.store import Rows, VolumeStore, VolumeWriter
+from brainage_lib.data.strata import age_bins, age_edges, stratify
+from brainage_lib.data.summary import (
+    count_diagnoses,
+    count_people,
+    describe_projects,
+    list_repeats,
+)
+from brainage_lib.data.volumes import kept, prepare_volumes, put_aside
+
+__all__ = [
+    "Rows",
+    "VolumeStore",
+    "VolumeWriter",
+    "across_ages",
+    "age_bins",
+    "age_edges",
+    "count_diagnoses",
+    "count_people",
+    "describe_projects",
+    "kept",
+    "leaks",
+    "list_repeats",
+    "open_scan",
+    "paper_split",
+    "place_scan",
+    "prepare_volumes",
+    "put_aside",
+    "read_aliases",
+    "read_cohort",
+    "read_leaks",
+    "scan_steps",
+    "sound_split",
+    "stratify",
+    "write_manifest",
+    "write_splits",
+]

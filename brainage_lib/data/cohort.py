@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from brainage_lib.errors import BadImage, BadInput
-from brainage_lib.files import digest_file, read_json, write_json
+from brainage_lib.files import digest_file, read_json, replacing, write_json
 from brainage_lib.imaging import Grid, brain_mask, open_image, to_grid
 from brainage_lib.run import Run
 from brainage_lib.tables import MANIFEST, read_manifest, read_table, write_table
+
+if TYPE_CHECKING:
+    from brainage_lib.simulate import SimulatedScan
 
 SIMULATED = "sim:"
 ALIASES = "aliases.csv"
@@ -55,7 +58,8 @@ def write_manifest(run: Run) -> pd.DataFrame:
     aliases = source.parent / ALIASES
     if aliases.is_file():
         table = _read_aliases(aliases)
-        table.to_csv(run.path(ALIASES), index=False)
+        with replacing(run.path(ALIASES)) as temporary:
+            table.to_csv(temporary, index=False)
         facts["aliases_sha256"] = digest_file(aliases)
     else:
         run.path(ALIASES).unlink(missing_ok=True)
@@ -98,7 +102,7 @@ def _contradictions(manifest: pd.DataFrame) -> list[str]:
             "make a manifest of each, so that every page can say which it shows"
         )
     if simulated.any():
-        from brainage_lib.simulate import read_uri
+        from brainage_lib.simulate import read_uri  # atlases, as in `_simulate`
 
         for row in np.flatnonzero(simulated):
             try:
@@ -121,7 +125,10 @@ def _differences(scan: pd.Series, person: Mapping[str, Any], line: int) -> list[
 
 
 def _read_aliases(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise BadInput(str(path), [f"not a CSV table: {error}"]) from None
     if list(table.columns) != ["participant_id", "same_as"]:
         raise BadInput(str(path), ["line 1: the columns must be participant_id, same_as"])
     findings = [
@@ -134,10 +141,10 @@ def _read_aliases(path: Path) -> pd.DataFrame:
     return table
 
 
-def open_scan(
+def place_scan(
     scan: Mapping[str, Any] | pd.Series, folder: str | os.PathLike | None, target: Grid
-) -> tuple[np.ndarray, np.ndarray]:
-    """Open one row of a manifest on a grid.
+) -> np.ndarray:
+    """Put the image of a manifest row on a grid, as it is.
 
     Parameters
     ----------
@@ -149,10 +156,8 @@ def open_scan(
 
     Returns
     -------
-    volume : (x, y, z) array of float32
-        T1w in the scan's own units, zero outside the brain.
-    mask : (x, y, z) array of bool
-        The brain.
+    (x, y, z) array of float32
+        T1w in the scan's own units, zero outside its box.
 
     Raises
     ------
@@ -163,10 +168,7 @@ def open_scan(
     """
     path = str(scan["path"])
     if path.startswith(SIMULATED):
-        from brainage_lib.simulate import open_scan as open_simulated
-
-        simulated = open_simulated(path, target)
-        return simulated.t1w, simulated.mask
+        return _simulate(path, target).t1w
     if str(scan["t1w_state"]).startswith("native"):
         raise BadImage(NATIVE, "preprocess the scan, or wait for the part that does it")
     if folder is None:
@@ -175,8 +177,43 @@ def open_scan(
     image = (root / path).resolve()
     if not image.is_relative_to(root):
         raise BadImage("path leaves the manifest's folder", "move the scan below it")
-    volume = to_grid(open_image(image), target)
+    return to_grid(open_image(image), target)
+
+
+def open_scan(
+    scan: Mapping[str, Any] | pd.Series, folder: str | os.PathLike | None, target: Grid
+) -> tuple[np.ndarray, np.ndarray]:
+    """Open one row of a manifest on a grid, without what is not brain.
+
+    Parameters
+    ----------
+    scan, folder, target
+        As for `place_scan`.
+
+    Returns
+    -------
+    volume : (x, y, z) array of float32
+        T1w in the scan's own units, zero outside the brain.
+    mask : (x, y, z) array of bool
+        The brain.
+
+    Raises
+    ------
+    BadImage, BadInput
+        As `place_scan`, and if no brain is found.
+    """
+    if str(scan["path"]).startswith(SIMULATED):
+        simulated = _simulate(scan["path"], target)
+        return simulated.t1w, simulated.mask
+    volume = place_scan(scan, folder, target)
     mask = brain_mask(volume)
     if not mask.any():
         raise BadImage("no brain found on the grid", "look whether the scan is in MNI152 space")
     return np.where(mask, volume, np.float32(0)), mask
+
+
+def _simulate(uri: str, target: Grid) -> SimulatedScan:
+    # The atlases that it needs are opened only where there are simulated scans.
+    from brainage_lib import simulate
+
+    return simulate.open_scan(uri, target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from brainage_lib.tables import DECADES, decade
+from brainage_lib.tables import DECADES, PROJECTS, decade
 
 CONTROL = "control"
 
@@ -24,7 +24,7 @@ def count_people(manifest: pd.DataFrame) -> pd.DataFrame:
         ``DECADES``, every project of the manifest and both sexes, empty ones included. A
         person scanned in two decades counts in both.
     """
-    projects = sorted(manifest["project"].unique())
+    projects = _in_order(manifest)
     frame = pd.DataFrame(
         {
             "decade": decade(manifest["age"]),
@@ -49,10 +49,16 @@ def describe_projects(manifest: pd.DataFrame) -> pd.DataFrame:
         one scan), n_patients and n_patient_scans (diagnosis other than "control"),
         age_mean, age_sd, age_min, age_max (years), female (share of participants, 0–1).
     """
-    parts = [(project, rows) for project, rows in manifest.groupby("project")]
+    parts = [(name, manifest[manifest["project"] == name]) for name in _in_order(manifest)]
     return pd.DataFrame(
         [_describe(name, rows) for name, rows in [*parts, ("all", manifest)]]
     ).reset_index(drop=True)
+
+
+def _in_order(manifest: pd.DataFrame) -> list[str]:
+    """Projects that occur: the paper's 13 in its order, then others by name."""
+    found = set(manifest["project"])
+    return [*(name for name in PROJECTS if name in found), *sorted(found - set(PROJECTS))]
 
 
 def _describe(name: str, rows: pd.DataFrame) -> dict:

@@ -15,6 +15,7 @@ import yaml
 
 from brainage_lib.data import volumes as module
 from brainage_lib.data.cohort import write_manifest
+from brainage_lib.data.look import scan_steps
 from brainage_lib.data.splits import write_splits
 from brainage_lib.data.store import VolumeStore
 from brainage_lib.data.volumes import kept, prepare_volumes, put_aside
@@ -140,6 +141,27 @@ def test_volumes_are_normalised_and_empty_outside_the_brain(tmp_path, cohort):
     np.testing.assert_allclose(store["s03"][inside], expected[inside], rtol=1e-3)
     top = np.sort(store["s03"][inside].astype(float))
     assert top[-round(len(top) / 100) :].mean() == pytest.approx(1, abs=0.01)
+
+
+def test_the_steps_of_one_scan_end_in_what_is_stored(tmp_path, cohort):
+    run = make_run(tmp_path / "run", cohort)
+    prepare_volumes(run)
+    steps = scan_steps(run, "s05")
+    assert list(steps) == ["on the grid", "brain alone", "divided by the mean of its top 1 %"]
+    stored = VolumeStore(run.path("volumes", "t1w"))["s05"]
+    np.testing.assert_array_equal(list(steps.values())[-1].astype(np.float16), stored)
+    with pytest.raises(KeyError, match="not in the manifest"):
+        scan_steps(run, "s99")
+
+
+def test_nothing_put_aside_is_an_empty_table(tmp_path):
+    (tmp_path / "scans").mkdir()
+    save(tmp_path / "scans" / "s00.nii.gz", brain(0))
+    pd.DataFrame([row(0)]).to_csv(tmp_path / "scans" / "manifest.csv", index=False)
+    run = make_run(tmp_path / "run", tmp_path / "scans" / "manifest.csv")
+    prepare_volumes(run)
+    assert put_aside(run).empty
+    assert list(put_aside(run).columns) == ["reason", "n_scans"]
 
 
 def test_same_bytes_with_one_or_two_workers(tmp_path, cohort, small_shards):
