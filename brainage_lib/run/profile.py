@@ -137,6 +137,19 @@ class Profile(_Settings):
     seed: Annotated[int, Field(ge=0)] = 2026
     workers: Positive = 2
 
+    @property
+    def headline(self) -> dict[str, str]:
+        """The kind of result that a page's first sentence speaks of.
+
+        By participant and out of fold where the run has that mode, the first recipe.
+        """
+        sound = "sound" in self.modes
+        return {
+            "recipe": self.recipes[0],
+            "mode": "sound" if sound else "paper",
+            "fitted_on": "out-of-fold" if sound else "in-sample",
+        }
+
 
 def load_profile(source: str | os.PathLike) -> Profile:
     """Read a profile.

@@ -1,5 +1,6 @@
 """Every table that leaves a chapter: its columns, types, units and checks."""
 
+from brainage_lib.tables.choose import choose
 from brainage_lib.tables.files import read_table, write_table
 from brainage_lib.tables.manifest import read_manifest
 from brainage_lib.tables.schemas import (
@@ -39,6 +40,7 @@ __all__ = [
     "TABLE2",
     "TABLE3",
     "age_group",
+    "choose",
     "decade",
     "read_manifest",
     "read_table",
