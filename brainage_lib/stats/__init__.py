@@ -4,6 +4,7 @@ Nothing here knows images or networks; statsmodels and scipy are imported when a
 needs them.
 """
 
+from brainage_lib.stats.divergence import kl_to_whole
 from brainage_lib.stats.metrics import (
     age_sd,
     bootstrap_p,
@@ -29,6 +30,7 @@ __all__ = [
     "evaluated",
     "f_from_errors",
     "holm",
+    "kl_to_whole",
     "load_model_json",
     "mae",
     "mse",
