@@ -102,26 +102,39 @@ def _contradictions(manifest: pd.DataFrame) -> list[str]:
             "make a manifest of each, so that every page can say which it shows"
         )
     if simulated.any():
-        from brainage_lib.simulate import read_uri  # atlases, as in `_simulate`
-
-        for row in np.flatnonzero(simulated):
-            try:
-                person = read_uri(manifest["path"][row])
-            except BadInput as error:
-                findings += [f"line {row + 2}, path: {finding}" for finding in error.findings]
-                continue
-            findings += _differences(manifest.iloc[row], person, row + 2)
+        findings += _simulated_contradictions(manifest[simulated])
     return findings
 
 
-def _differences(scan: pd.Series, person: Mapping[str, Any], line: int) -> list[str]:
-    """Cells of a simulated row that say something else than its URI."""
-    return [
-        f"line {line}, {name}: {scan[name]!r} differs from {person[name]!r} in the path; "
-        "change both, or neither"
-        for name in ("age", "sex", "project", "diagnosis")
-        if scan[name] != person[name]
-    ]
+def _simulated_contradictions(manifest: pd.DataFrame) -> list[str]:
+    """List the simulated rows that say something else than their paths."""
+    from brainage_lib.simulate.uri import parse  # only where there are simulated scans
+
+    findings = []
+    first_of: dict[int, tuple[str, int]] = {}
+    for row, scan in manifest.iterrows():
+        line = int(row) + 2
+        try:
+            spec = parse(scan["path"])
+        except BadInput as error:
+            findings += [f"line {line}, path: {finding}" for finding in error.findings]
+            continue
+        for name in ("age", "sex", "project", "diagnosis"):
+            stated, made = scan[name], getattr(spec, name)
+            # URIs hold ages with two decimals.
+            same = abs(stated - made) < 0.01 if name == "age" else stated == made
+            if not same:
+                findings.append(
+                    f"line {line}, {name}: {stated!r} differs from {made!r} in the path; "
+                    "change both, or neither"
+                )
+        person, first = first_of.setdefault(spec.seed, (scan["participant_id"], line))
+        if person != scan["participant_id"]:
+            findings.append(
+                f"line {line}, participant_id: {scan['participant_id']!r} has the seed of "
+                f"{person!r} on line {first}, so both are one person; give them one participant_id"
+            )
+    return findings
 
 
 def _read_aliases(path: Path) -> pd.DataFrame:

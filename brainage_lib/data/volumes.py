@@ -29,6 +29,7 @@ MEASURES = [
     name for name in QUALITY.columns if name not in ("scan_id", "project", "verdict", "reasons")
 ]
 STORE = ("volumes", "t1w")
+CODE = ("imaging", "data/cohort.py", "data/store.py", "data/volumes.py")
 SEPARATOR = "; "
 """Between the reasons of one scan in the quality table."""
 
@@ -115,9 +116,7 @@ def prepare_volumes(run: Run) -> pd.DataFrame:
     key = {
         "scans": [[*scan.values(), _stamp(scan["path"], folder)] for scan in scans],
         "grid_mm": target.mm,
-        "code": code_digest(
-            "imaging", "simulate", "data/cohort.py", "data/store.py", "data/volumes.py"
-        ),
+        "code": code_digest(*CODE, *(["simulate"] if folder is None else [])),
     }
     where = "/".join(STORE)
     outputs = [f"{where}/index.csv", f"{where}/measures.csv"]

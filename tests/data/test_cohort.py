@@ -76,6 +76,54 @@ def test_a_state_that_does_not_fit_the_path_is_found_with_its_line(start):
         write_manifest(start([ROW, {**ROW, "scan_id": "2", "t1w_state": "simulated"}]))
 
 
+URI = "sim:v1?seed={}&session=1&age={}&sex=F&project=IXI&diagnosis=control"
+
+
+def simulated(number, seed=1, age="20.50", **changes):
+    return {
+        **ROW, "scan_id": str(number), "project": "IXI", "t1w_state": "simulated",
+        "path": URI.format(seed, age), **changes,
+    }  # fmt: skip
+
+
+def test_a_simulated_cohort_needs_no_folder(start):
+    run = start([simulated(1), simulated(2, seed=2, participant_id="p2")])
+    write_manifest(run)
+    facts = read_json(run.path("cohort.json"))
+    assert (facts["simulated"], facts["folder"]) == (True, None)
+    assert run.simulated
+
+
+def test_a_simulated_row_that_contradicts_its_path_is_found(start):
+    rows = [
+        simulated(1),
+        simulated(2, age="60.00"),
+        simulated(3, sex="M"),
+        simulated(4, project="OAS1"),
+        simulated(5, diagnosis="AD"),
+        simulated(6, participant_id="p2"),
+        simulated(7, path="sim:v9?seed=1"),
+        simulated(8, path="sim:v1?seed=1&age=4"),
+    ]
+    with pytest.raises(BadInput) as raised:
+        write_manifest(start(rows))
+    places = [finding.split(":")[0] for finding in raised.value.findings]
+    assert places[:6] == [
+        "line 3, age",
+        "line 4, sex",
+        "line 5, project",
+        "line 6, diagnosis",
+        "line 7, participant_id",
+        "line 8, path",
+    ]
+    assert set(places[6:]) == {"line 9, path"}
+
+
+def test_simulated_and_real_scans_do_not_mix(start):
+    with pytest.raises(BadInput, match="line 3, path: simulated and real scans in one manifest"):
+        write_manifest(start([ROW, simulated(2)]))
+
+
 def test_a_scan_opens_on_the_grid_with_its_brain(start, tmp_path):
     run = start([ROW])
     scan = write_manifest(run).iloc[0]
