@@ -4,6 +4,9 @@ Nothing here knows images or networks; statsmodels and scipy are imported when a
 needs them.
 """
 
+from brainage_lib.stats.bias import LinearBias, fit_bias, fold_corrected_gaps
+from brainage_lib.stats.calibration import calibrate, save_calibration_json
+from brainage_lib.stats.conformal import conformal_half_width, fold_intervals
 from brainage_lib.stats.divergence import kl_to_whole
 from brainage_lib.stats.metrics import (
     age_sd,
@@ -22,13 +25,19 @@ from brainage_lib.stats.stacking import Stacked, evaluated, stack
 from brainage_lib.stats.summary import compare_models, table1, table2, table3
 
 __all__ = [
+    "LinearBias",
     "Stacked",
     "age_sd",
     "anova",
     "bootstrap_p",
+    "calibrate",
     "compare_models",
+    "conformal_half_width",
     "evaluated",
     "f_from_errors",
+    "fit_bias",
+    "fold_corrected_gaps",
+    "fold_intervals",
     "holm",
     "kl_to_whole",
     "load_model_json",
@@ -39,6 +48,7 @@ __all__ = [
     "percentile_interval",
     "r2",
     "resampled_sums",
+    "save_calibration_json",
     "save_model_json",
     "stack",
     "stacked_age",

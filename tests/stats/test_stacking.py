@@ -106,6 +106,22 @@ def test_patients_are_averaged_over_folds_and_never_fitted_on(make_sound):
     pd.testing.assert_frame_equal(stack(spoilt).coefficients, stacked.coefficients)
 
 
+def test_patients_apart_in_paper_mode_are_predicted_and_never_fitted_on(make_paper):
+    predictions = make_paper(n=200)
+    ill = predictions["scan_id"].isin(["s00001", "s00008"])
+    moved = predictions.assign(
+        role=predictions["role"].where(~ill, "apart"),
+        diagnosis=predictions["diagnosis"].where(~ill, "AD"),
+    )
+    stacked = stack(moved)
+    fitting = stacked.inputs[stacked.inputs["role"].isin(["train", "validation"])]
+    assert len(fitting) == 178
+    found = estimates(stacked, "TA", fitted_on="in-sample")
+    assert found.to_numpy() == pytest.approx(by_hand(fitting, "TA"))
+    apart = stacked.rows.query("role == 'apart' and model == 'TA' and fitted_on == 'in-sample'")
+    assert sorted(apart["scan_id"]) == ["s00001", "s00008"]
+
+
 def test_test_rows_of_patients_are_predicted_but_not_fitted_on(make_sound):
     predictions = make_sound(n=90, patients=0)
     ill = predictions["participant_id"].isin(["p00003", "p00004"])
