@@ -1,0 +1,89 @@
+"""Charts, brain pictures and tables for the pages: how numbers look, not how they are made.
+
+Every function takes tables or arrays and returns something that a notebook shows: a chart
+(`Figure`), a picture (`Picture`), a drawing (`Drawing`), a table (`Table`) or the ledger
+(`Ledger`), each with a title that says the finding, a caption that says n and where the scans
+come from, a description for those who do not see it, and its numbers as CSV.
+"""
+
+from brainage_lib.show.attribution import randomisation
+from brainage_lib.show.cohort import (
+    ages_by_split,
+    ages_by_study,
+    cohort_table,
+    counts_by_decade,
+    partition_divergence,
+)
+from brainage_lib.show.compare import mae_by_group_table, three_columns
+from brainage_lib.show.figure import Figure
+from brainage_lib.show.figure3 import (
+    age_density,
+    error_quantiles,
+    model_residuals,
+    model_scatter,
+)
+from brainage_lib.show.groups import mae_by_group
+from brainage_lib.show.intervals import difference_sentence, differences, intervals
+from brainage_lib.show.ledger import Ledger, ledger_table
+from brainage_lib.show.networks import (
+    cbv_scores,
+    generator_curve,
+    predicted_against_age,
+    training_curves,
+)
+from brainage_lib.show.page import Drawing, Picture, Shown
+from brainage_lib.show.pictures import cbv_maps, contact_sheet, gradcam_by_decade, scan_steps
+from brainage_lib.show.pipeline import pipeline
+from brainage_lib.show.quality import reasons_table, verdict_counts
+from brainage_lib.show.stacking import anova_table, coefficients_table, table1
+from brainage_lib.show.table import Measure, Table, glue_number, table
+from brainage_lib.show.words import count, listed, number, p_value, percent, with_interval
+
+__all__ = [
+    "Drawing",
+    "Figure",
+    "Ledger",
+    "Measure",
+    "Picture",
+    "Shown",
+    "Table",
+    "age_density",
+    "ages_by_split",
+    "ages_by_study",
+    "anova_table",
+    "cbv_maps",
+    "cbv_scores",
+    "coefficients_table",
+    "cohort_table",
+    "contact_sheet",
+    "count",
+    "counts_by_decade",
+    "difference_sentence",
+    "differences",
+    "error_quantiles",
+    "generator_curve",
+    "glue_number",
+    "gradcam_by_decade",
+    "intervals",
+    "ledger_table",
+    "listed",
+    "mae_by_group",
+    "mae_by_group_table",
+    "model_residuals",
+    "model_scatter",
+    "number",
+    "p_value",
+    "partition_divergence",
+    "percent",
+    "pipeline",
+    "predicted_against_age",
+    "randomisation",
+    "reasons_table",
+    "scan_steps",
+    "table",
+    "table1",
+    "three_columns",
+    "training_curves",
+    "verdict_counts",
+    "with_interval",
+]

@@ -1,0 +1,158 @@
+"""What everything shown on a page has in common: title, caption, description, numbers, style."""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+from dataclasses import dataclass
+
+import pandas as pd
+
+from brainage_lib.files import write_text
+from brainage_lib.show.words import count
+
+STYLE = """<style>
+.shown{margin:1.2em 0;max-width:100%}
+.shown-title{font-weight:600;margin:0 0 .4em;text-align:left}
+.shown figcaption,.shown-note{font-size:.875em;text-align:left;margin:.4em 0 0;color:inherit}
+.shown-chart{width:100%}
+.shown-chart .main-svg text:not(.hoverlayer *){fill:currentColor!important}
+.bd-content div.cell_output .text_html:has(.shown){background:none!important;
+color:inherit!important;padding:0!important}
+.shown img,.bd-content div.cell_output .shown img{display:block;max-width:100%;height:auto;
+margin:0;padding:0!important;background:#000!important}
+.shown-drawing svg{display:block;max-width:100%;height:auto;margin:auto}
+.shown-scroll{overflow-x:auto}
+.shown table{border-collapse:collapse;font-size:.875em;font-variant-numeric:tabular-nums;
+margin:0;width:auto;display:table;color:inherit}
+.shown caption{caption-side:top;padding:0 0 .4em;color:inherit;text-align:left}
+.shown caption span{position:sticky;left:0;display:inline-block;max-width:min(100%,86vw)}
+.shown th,.shown td{padding:.25em .6em;border:0;
+border-bottom:1px solid rgba(128,128,128,.35);text-align:right;vertical-align:top;
+background:none;color:inherit;white-space:nowrap}
+.shown th{font-weight:600}
+.shown tbody th,.shown .words{text-align:left;white-space:normal}
+.shown th[scope=colgroup]{text-align:center;border-left:1px solid rgba(128,128,128,.35)}
+.shown th[scope=rowgroup][colspan]{padding-top:1em}
+.shown thead th{white-space:normal;vertical-align:bottom}
+.shown small{display:block;font-size:.86em}
+@media print{.shown{break-inside:avoid}}
+</style>"""
+"""Style of all that is shown. It travels with each figure, so that a figure is whole wherever its
+HTML is put. The text of charts takes the page's own colour, and the white box that the theme puts
+behind outputs on dark pages is taken away."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Something for a page, with the words and the numbers that belong to it.
+
+    Attributes
+    ----------
+    title : str
+        The finding, as a sentence with its number.
+    caption : str
+        How to read it: axes, n, and where the scans come from.
+    alt : str
+        What it shows, for those who do not see it.
+    data : DataFrame
+        The numbers that are drawn or printed, one row each.
+    name : str
+        File name of the numbers, without suffix.
+    """
+
+    title: str
+    caption: str
+    alt: str
+    data: pd.DataFrame
+    name: str
+
+    def __post_init__(self):
+        for word in ("title", "caption", "alt", "name"):
+            if not getattr(self, word).strip():
+                raise ValueError(f"{type(self).__name__} needs a {word}: it is empty")
+
+    def csv(self) -> str:
+        """Return the numbers as CSV, floats with six significant digits."""
+        return self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+    def save_csv(self, path: str | os.PathLike) -> None:
+        """Write the numbers to a file, replacing it whole."""
+        write_text(path, self.csv())
+
+    def csv_link(self) -> str:
+        """Return a link that carries the numbers themselves, so that it works without a server."""
+        rows = count(len(self.data), "row")
+        code = base64.b64encode(self.csv().encode()).decode()
+        return (
+            f'<a download="{html.escape(self.name)}.csv" href="data:text/csv;charset=utf-8;'
+            f'base64,{code}">Numbers as CSV ({rows})</a>'
+        )
+
+    def html(self) -> str:
+        """Return what goes into a page, without the style."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/html": STYLE + self.html(), "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.caption}"
+
+    def _figure(self, body: str) -> str:
+        return (
+            f'<figure class="shown"><p class="shown-title">{html.escape(self.title)}</p>{body}'
+            f"<figcaption>{html.escape(self.caption)} {self.csv_link()}</figcaption></figure>"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Picture(Shown):
+    """A picture made of pixels: brain slices.
+
+    Attributes
+    ----------
+    png : bytes
+        The encoded picture, on a black ground of its own.
+    """
+
+    png: bytes
+
+    def html(self) -> str:
+        """Return the picture with its words; the class keeps the theme from filtering it."""
+        code = base64.b64encode(self.png).decode()
+        return self._figure(
+            f'<img class="dark-light" alt="{html.escape(self.alt)}" '
+            f'src="data:image/png;base64,{code}">'
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Drawing(Shown):
+    """A drawing in SVG that takes the colours of the page.
+
+    Attributes
+    ----------
+    svg : str
+        One ``<svg>`` element that carries its own description.
+    """
+
+    svg: str
+
+    def html(self) -> str:
+        """Return the drawing with its words."""
+        return self._figure(f'<div class="shown-drawing">{self.svg}</div>')
+
+
+def captioned(text: str, source: str) -> str:
+    """End a caption with where the scans come from.
+
+    Examples
+    --------
+    >>> captioned("Bars are counts", "simulated scans")
+    'Bars are counts. Data: simulated scans.'
+    """
+    if not source.strip():
+        raise ValueError("a caption must say where its scans come from, e.g. 'simulated scans'")
+    return f"{text.rstrip('. ')}. Data: {source}."
