@@ -18,6 +18,7 @@ from brainage_lib.run.profile import Profile, load_profile
 
 Item = TypeVar("Item")
 PACKAGE = Path(__file__).resolve().parents[1]
+SOURCES = (".py", ".yml", ".csv", ".json")
 
 
 class Run:
@@ -100,9 +101,9 @@ def code_digest(*rooms: str) -> str:
     files: list[Path] = []
     for room in rooms:
         path = PACKAGE / room
-        found = (
-            [path] if path.is_file() else sorted(path.rglob("*.py")) + sorted(path.rglob("*.yml"))
-        )
+        # Tables and recipes in a room decide its results as its code does.
+        found = [path] if path.is_file() else []
+        found += [file for kind in SOURCES for file in sorted(path.rglob(f"*{kind}"))]
         if not found:
             raise ValueError(f"no such room: {room}")
         files += found
