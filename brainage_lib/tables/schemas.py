@@ -242,3 +242,38 @@ def _by_group(name: str, group: str, values: tuple[str, ...] | None) -> DataFram
 
 TABLE2 = _by_group("Table 2", "age_group", AGE_GROUPS)
 TABLE3 = _by_group("Table 3", "project", None)
+
+VERDICTS = ("holds", "not reproducible", "contradicted", "unsupported")
+"""What the ledger says of a claim of the paper."""
+
+LEDGER = _schema(
+    "ledger",
+    {
+        "id": _count(unique=True),
+        "section": _text(),
+        "claim": _text(),
+        "printed": _text(),
+        "recomputed": _text(),
+        "verdict": _one_of(*VERDICTS),
+        "reason": _text(),
+        "kind": _one_of("computed", "quoted"),
+        "recorded": _text(nullable=True),
+        "this_run": _text(nullable=True),
+    },
+)
+
+LEDGER = _schema(
+    "ledger",
+    {
+        "id": Column(int, Check.ge(1), unique=True, coerce=True),
+        "section": _text(),
+        "claim": _text(),
+        "printed": _text(nullable=True),
+        "recomputed": _text(nullable=True),
+        "verdict": _one_of("holds", "not reproducible", "contradicted", "unsupported"),
+        "reason": _text(),
+        "kind": _one_of("computed", "quoted"),
+        "recorded": _text(nullable=True),
+        "this_run": _text(nullable=True),
+    },
+)
