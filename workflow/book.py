@@ -51,7 +51,8 @@ def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -
         sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"),
         "--directory", str(folder), "--cores", "all", "--nolock", "--rerun-incomplete",
         # Not "code": a change in the Snakefile's wording is no reason to train again.
-        "--rerun-triggers", "mtime", "params", "input", "--quiet", "rules", "host", *rest,
+        "--rerun-triggers", "mtime", "params", "input",
+        "--quiet", "rules", "host", "progress", "reason", *rest,
     ]  # fmt: skip
     # Notebooks know their run by its name alone, so that no page shows where it lies.
     environment = os.environ | {"BRAINAGE_RUNS": str(folder.parent)}

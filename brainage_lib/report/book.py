@@ -1,18 +1,12 @@
-"""Stage a run as a Jupyter Book and build it.
-
-``python -m brainage_lib.report.book ROOT RUN`` writes ``RUN/book/html``.
-"""
+"""Stage a run as a Jupyter Book and build it."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +15,9 @@ import yaml
 from brainage_lib.errors import UserError
 from brainage_lib.files import read_json, write_text
 from brainage_lib.report.pages import announcement, citation, status
-from brainage_lib.report.pdf import find_chromium, print_pdf
+from brainage_lib.report.pdf import print_pdf
 from brainage_lib.run import Run
-from brainage_lib.run.processes import stop_on_signals, stop_with_parent
+from brainage_lib.run.execute import ANSI
 from brainage_lib.tables import read_manifest
 
 PDF = "brain-age.pdf"
@@ -188,37 +182,9 @@ def _jupyter_book(source: Path, work: Path, builder: str) -> None:
     ]  # fmt: skip
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        said = [
+            line for line in ANSI.sub("", done.stdout + done.stderr).splitlines() if line.strip()
+        ]
         told = [line for line in said if "WARNING" in line or "ERROR" in line] or said[-30:]
+        told = [line.replace(f"{source.resolve()}{os.sep}", "") for line in told]
         raise PagesFailed("\n".join(["The pages were not built:", *(f"  {line}" for line in told)]))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="brainage_lib.report.book", description=__doc__)
-    parser.add_argument("root", type=Path, help="the checkout")
-    parser.add_argument("run", type=Path, help="the run folder")
-    parser.add_argument("--failure", type=Path, help="a file for what went wrong")
-    options = parser.parse_args(arguments)
-    stop_with_parent()
-    stop_on_signals()
-    began = time.monotonic()
-    print("pages | begins", file=sys.stderr, flush=True)
-    chromium = find_chromium()
-    if chromium is None:
-        print("pages | no PDF: it needs Chromium, which is not installed", file=sys.stderr)
-    try:
-        run = Run(options.run)
-        source = stage(options.root, run, pdf=chromium is not None)
-        build(source, run.path("book", "html"), chromium)
-    except UserError as error:
-        print(f"\n{error}", file=sys.stderr, flush=True)
-        if options.failure:
-            write_text(options.failure, f"{error}\n")
-        return error.exit_code
-    print(f"pages | done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -55,7 +55,7 @@ def status(cards: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for name, card in sorted(cards.items()):
         lines.append(
-            f"| [{name}](../../notebooks/{name}.ipynb) | {_minute(card['started'])} "
+            f"| [{name}](../notebooks/{name}.ipynb) | {_minute(card['started'])} "
             f"| {_duration(card['seconds'])} | {card['peak_memory_mb']:,} MB | {card['device']} |"
         )
     total = sum(card["seconds"] for card in cards.values())

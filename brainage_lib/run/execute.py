@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from brainage_lib.errors import UserError, WrongUsage
+from brainage_lib.files import write_text
 from brainage_lib.run.processes import stop_on_signals, stop_with_parent
 
 KERNEL = "brainage"
@@ -93,6 +94,8 @@ def execute(
             progress_bar=False,
             stdout_file=relay,
             stderr_file=relay,
+            # The kernel reports each time that it speaks over TCP, and that it was asked to end.
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except PapermillExecutionError as error:
         raise ChapterFailed(_describe(notebook.stem, out, error)) from None
@@ -100,7 +103,7 @@ def execute(
         raise ChapterFailed(
             f"{notebook.stem} stopped: {type(error).__name__}: {error}\n"
             "  If the kernel died, memory is the usual reason: fewer workers need less.\n"
-            f"  Half-run notebook: {out}"
+            f"  Half-run notebook: {out.resolve()}"
         ) from error
     missing = [str(path) for path in writes if not path.is_file()]
     if missing:
@@ -120,7 +123,7 @@ def _describe(name: str, out: Path, error) -> str:
             *(f"    {line}" for line in shown),
             "  The traceback ends with:",
             *(f"    {line}" for line in trace),
-            f"  Half-run notebook: {out}",
+            f"  Half-run notebook: {out.resolve()}",
         ]
     )
 
@@ -132,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("-p", nargs=2, metavar=("NAME", "VALUE"), action="append", default=[])
     parser.add_argument("--writes", nargs="*", type=Path, default=[])
-    parser.add_argument("--failure", type=Path, help="a file for what went wrong")
+    parser.add_argument("--failure", type=Path, help="a file that takes what went wrong")
     options = parser.parse_args(arguments)
     stop_with_parent()
     stop_on_signals()
@@ -147,10 +150,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             task.result()
         except UserError as error:
-            print(f"\n{error}", file=sys.stderr, flush=True)
             if options.failure:
-                options.failure.write_text(f"{error}\n", encoding="utf-8")
-            return 1
+                write_text(options.failure, f"{error}\n")
+            else:
+                print(f"\n{error}", file=sys.stderr)
+            return error.exit_code
     print(f"{name} | done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return 0
 
