@@ -6,6 +6,7 @@ needs them.
 
 from brainage_lib.stats.bias import LinearBias, fit_bias, fold_corrected_gaps
 from brainage_lib.stats.calibration import calibrate, save_calibration_json
+from brainage_lib.stats.claims import ledger, observe
 from brainage_lib.stats.conformal import conformal_half_width, fold_intervals
 from brainage_lib.stats.divergence import kl_to_whole
 from brainage_lib.stats.metrics import (
@@ -13,6 +14,7 @@ from brainage_lib.stats.metrics import (
     bootstrap_p,
     holm,
     mae,
+    mae_with_interval,
     mse,
     paired_differences,
     percentile_interval,
@@ -21,6 +23,15 @@ from brainage_lib.stats.metrics import (
 )
 from brainage_lib.stats.model_file import load_model_json, save_model_json, stacked_age
 from brainage_lib.stats.nested import anova, f_from_errors, nested_f
+from brainage_lib.stats.paper import (
+    paper_anova,
+    paper_claims,
+    paper_coefficients,
+    paper_numbers,
+    paper_table1,
+    paper_table2,
+    paper_table3,
+)
 from brainage_lib.stats.stacking import Stacked, evaluated, stack
 from brainage_lib.stats.summary import compare_models, table1, table2, table3
 
@@ -40,11 +51,21 @@ __all__ = [
     "fold_intervals",
     "holm",
     "kl_to_whole",
+    "ledger",
     "load_model_json",
     "mae",
+    "mae_with_interval",
     "mse",
     "nested_f",
+    "observe",
     "paired_differences",
+    "paper_anova",
+    "paper_claims",
+    "paper_coefficients",
+    "paper_numbers",
+    "paper_table1",
+    "paper_table2",
+    "paper_table3",
     "percentile_interval",
     "r2",
     "resampled_sums",

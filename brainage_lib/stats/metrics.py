@@ -171,6 +171,33 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return corrected
 
 
+def mae_with_interval(
+    rows: pd.DataFrame, replicates: int = REPLICATES, seed: int = 0
+) -> tuple[float, float, float]:
+    """MAE of one network on some scans, with its interval.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        participant_id, age and predicted_age (years); a row a scan.
+    replicates, seed : int
+        Of the participant-cluster bootstrap.
+
+    Returns
+    -------
+    mae, low, high : float
+        Years; the limits are NaN with fewer than two participants.
+    """
+    value = mae(rows["age"], rows["predicted_age"])
+    if rows["participant_id"].nunique() < 2:
+        return value, float("nan"), float("nan")
+    error = (rows["predicted_age"] - rows["age"]).abs().to_numpy()
+    columns = np.column_stack([np.ones(len(rows)), error])
+    sums = resampled_sums(rows["participant_id"], columns, replicates, seed)
+    low, high = percentile_interval(sums[:, 1] / sums[:, 0])
+    return value, float(low), float(high)
+
+
 def paired_differences(
     errors: pd.DataFrame,
     participants: Sequence,

@@ -17,13 +17,28 @@ ROUNDING = {"mae": 0.005, "mse": 0.005, "r2": 0.0005}
 
 
 def paper_table1() -> pd.DataFrame:
-    """Give Table 1: model, mae (years), mse (years²), r2, on the 288 test scans."""
-    return _read("table1")
+    """Give Table 1: model, n_scans, mae (years), mse (years²), r2, on the test scans."""
+    table = _read("table1")
+    table.insert(1, "n_scans", int(paper_numbers().loc["n_test", "value"]))
+    return table
 
 
 def paper_anova() -> pd.DataFrame:
     """Give the ANOVA of Table 1: smaller, larger, p (2.2e-16 stands for "below"), printed."""
     return _read("anova")
+
+
+def paper_coefficients() -> pd.DataFrame:
+    """Give the one coefficient that is printed: model, term, estimate (years), p."""
+    values = paper_numbers()["value"]
+    return pd.DataFrame(
+        {
+            "model": ["TAS"],
+            "term": ["sex"],
+            "estimate": [float(values["sex_coefficient"])],
+            "p": [float(values["sex_p"])],
+        }
+    )
 
 
 def paper_table2() -> pd.DataFrame:

@@ -9,8 +9,8 @@ from scipy import stats
 
 from brainage_lib.errors import WrongUsage
 from brainage_lib.stats import stack
-from brainage_lib.stats.ledger import KINDS, LEDGER_COLUMNS, VERDICTS, findings, ledger, observe
-from brainage_lib.stats.ledger.arithmetic import (
+from brainage_lib.stats.claims import KINDS, LEDGER_COLUMNS, findings, ledger, observe
+from brainage_lib.stats.claims.arithmetic import (
     absolute_difference_sd,
     convolution_geometry,
     error_correlation,
@@ -18,7 +18,8 @@ from brainage_lib.stats.ledger.arithmetic import (
     rows_for_p,
     sign_test,
 )
-from brainage_lib.stats.ledger.group_sizes import GroupSizes
+from brainage_lib.stats.claims.group_sizes import GroupSizes
+from brainage_lib.tables import LEDGER, VERDICTS, read_table, write_table
 
 # Finding, name of the value, value, tolerance of its last digit.
 EXPECTED = [
@@ -233,6 +234,24 @@ def test_shared_people_are_counted(make_paper):
     # Scan 9 is tested, scan 0 trains: make them one person.
     predictions.loc[predictions["scan_id"] == "s00009", "participant_id"] = "p00000"
     assert "1 of 10 tested people" in observe(stack(predictions), replicates=20)[36]
+
+
+def test_one_mode_alone_can_be_asked_for(both_modes):
+    stacked = stack(both_modes)
+    seen = observe(stacked, "sound", 100, 3)
+    assert all(text.startswith("sound mode: ") for text in seen.values())
+    assert not any("paper mode" in text for text in seen.values())
+    with pytest.raises(WrongUsage, match="sond"):
+        observe(stacked, "sond", 10)
+
+
+def test_the_ledger_survives_its_file_and_the_next_run_reads_it(both_modes, tmp_path):
+    seen = observe(stack(both_modes), replicates=50)
+    path = tmp_path / "ledger.csv"
+    write_table(ledger(this_run=seen), path, LEDGER)
+    recorded = read_table(path, LEDGER).set_index("id")["this_run"]
+    again = ledger(recorded=recorded).set_index("id")["recorded"]
+    assert again.to_dict() == {number: seen.get(number, "") for number in range(1, 43)}
 
 
 def test_an_unknown_recipe_is_refused(both_modes):

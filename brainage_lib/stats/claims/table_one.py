@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from brainage_lib.stats.ledger.arithmetic import (
+from brainage_lib.stats.claims.arithmetic import (
     Z,
     f_needed,
     implied_variance,
@@ -14,7 +14,7 @@ from brainage_lib.stats.ledger.arithmetic import (
     rows_for_p,
     t_of_p,
 )
-from brainage_lib.stats.ledger.finding import Finding, Printed, percent, show_p
+from brainage_lib.stats.claims.finding import Finding, Printed, percent, show_p
 from brainage_lib.stats.nested import f_from_errors
 from brainage_lib.stats.paper import ROUNDING
 

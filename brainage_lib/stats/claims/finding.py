@@ -18,9 +18,6 @@ from brainage_lib.stats.paper import (
 )
 from brainage_lib.tables import MODELS
 
-VERDICTS = ("holds", "not reproducible", "contradicted", "unsupported")
-"""Holds; cannot come from what is printed; printed numbers say otherwise; nothing tests it."""
-
 KINDS = ("computed", "quoted")
 """Computed from printed numbers; quoted: about words, the reasoning is data."""
 
@@ -42,7 +39,9 @@ class Finding:
     recomputed : str
         What follows from the printed numbers.
     verdict : str
-        One of `VERDICTS`.
+        One of ``tables.VERDICTS``: holds; not reproducible, it cannot come from what is
+        printed; contradicted, printed numbers or words say otherwise; unsupported, nothing
+        printed tests it.
     reason : str
     kind : str
         One of `KINDS`.

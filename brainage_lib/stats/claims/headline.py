@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from brainage_lib.stats.ledger.arithmetic import (
+from brainage_lib.stats.claims.arithmetic import (
     Z,
     absolute_difference_sd,
     error_correlation,
@@ -13,7 +13,7 @@ from brainage_lib.stats.ledger.arithmetic import (
     stacked_correlation,
     weighted_correlation,
 )
-from brainage_lib.stats.ledger.finding import Finding, Printed, percent, show_p
+from brainage_lib.stats.claims.finding import Finding, Printed, percent, show_p
 
 SECTION = "Uncertainty of the headline"
 NORMAL = "assumes normal errors"

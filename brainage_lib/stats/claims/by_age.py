@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from brainage_lib.stats.ledger.arithmetic import Z, scans_needed, sign_test, wilcoxon_p
-from brainage_lib.stats.ledger.finding import Finding, Printed
-from brainage_lib.stats.ledger.group_sizes import GroupSizes
-from brainage_lib.stats.ledger.groups import BOTH, below, best, chosen, joined, starts
-from brainage_lib.stats.ledger.headline import difference_sds
-from brainage_lib.stats.ledger.table_one import findings as of_table_one
+from brainage_lib.stats.claims.arithmetic import Z, scans_needed, sign_test, wilcoxon_p
+from brainage_lib.stats.claims.finding import Finding, Printed
+from brainage_lib.stats.claims.group_sizes import GroupSizes
+from brainage_lib.stats.claims.groups import BOTH, below, best, chosen, joined, starts
+from brainage_lib.stats.claims.headline import difference_sds
+from brainage_lib.stats.claims.table_one import findings as of_table_one
 from brainage_lib.tables import MODELS
 
 SECTION = "Table 2"

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from brainage_lib.stats.ledger.arithmetic import scans_needed, sign_test, wilcoxon_p
-from brainage_lib.stats.ledger.finding import Finding, Printed, percent
-from brainage_lib.stats.ledger.group_sizes import GroupSizes
-from brainage_lib.stats.ledger.groups import BOTH, below, best, chosen, joined
+from brainage_lib.stats.claims.arithmetic import scans_needed, sign_test, wilcoxon_p
+from brainage_lib.stats.claims.finding import Finding, Printed, percent
+from brainage_lib.stats.claims.group_sizes import GroupSizes
+from brainage_lib.stats.claims.groups import BOTH, below, best, chosen, joined
 from brainage_lib.tables import MODELS
 
 SECTION = "Table 3"

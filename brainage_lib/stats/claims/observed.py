@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from brainage_lib.errors import WrongUsage
-from brainage_lib.stats.ledger.finding import show_p, typeset
-from brainage_lib.stats.ledger.groups import BOTH, below, best, starts
+from brainage_lib.stats.claims.finding import show_p, typeset
+from brainage_lib.stats.claims.groups import BOTH, below, best, starts
 from brainage_lib.stats.metrics import REPLICATES, mse
 from brainage_lib.stats.nested import anova
 from brainage_lib.stats.stacking import FITTED_ON, Stacked
 from brainage_lib.stats.summary import compare_models, table1, table2, table3
-from brainage_lib.tables import MODELS
+from brainage_lib.tables import MODELS, choose
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,23 @@ class _Seen:
 
 
 def observe(
-    stacked: Stacked, recipe: str | None = None, replicates: int = REPLICATES, seed: int = 0
+    stacked: Stacked,
+    mode: str | None = None,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    recipe: str | None = None,
 ) -> dict[int, str]:
     """Tell, for each finding that predictions can speak to, what this run saw.
 
     Parameters
     ----------
     stacked : Stacked
-    recipe : str, optional
-        Which recipe; "paper" if it is there, else the first.
+    mode : str, optional
+        "paper" or "sound"; both unless given.
     replicates, seed : int
         Of the participant-cluster bootstrap.
+    recipe : str, optional
+        "paper" if it is there, else the first, unless given.
 
     Returns
     -------
@@ -63,12 +69,15 @@ def observe(
         recipe = "paper" if "paper" in recipes else recipes[0]
     if recipe not in recipes:
         raise WrongUsage(f"recipe {recipe!r} is not stacked; use one of {', '.join(recipes)}")
+    chosen = {"recipe": recipe} if mode is None else {"recipe": recipe, "mode": mode}
     one = replace(
         stacked,
-        inputs=stacked.inputs[stacked.inputs["recipe"] == recipe],
-        rows=stacked.rows[stacked.rows["recipe"] == recipe],
-        coefficients=stacked.coefficients[stacked.coefficients["recipe"] == recipe],
+        inputs=choose(stacked.inputs, **chosen),
+        rows=choose(stacked.rows, **chosen),
+        coefficients=choose(stacked.coefficients, **chosen),
     )
+    if one.rows.empty:
+        raise WrongUsage(f"recipe {recipe} is not stacked in mode {mode!r}; use another mode")
     seen = _by_mode(one, replicates, seed)
     told = {}
     for number, tell in _TELLERS.items():

@@ -7,8 +7,8 @@ from functools import cache
 
 import pandas as pd
 
-from brainage_lib.stats.ledger import by_age, by_project, headline, table_one, words
-from brainage_lib.stats.ledger.finding import Finding, printed, typeset
+from brainage_lib.stats.claims import by_age, by_project, headline, table_one, words
+from brainage_lib.stats.claims.finding import Finding, printed, typeset
 
 LEDGER_COLUMNS = (
     "id", "section", "claim", "printed", "recomputed", "verdict", "reason", "kind", "recorded",
@@ -39,7 +39,7 @@ def ledger(
     Returns
     -------
     DataFrame
-        `LEDGER_COLUMNS`, a row a finding, ids 1–42; all text but ``id``. Empty where a run
+        Schema ``LEDGER``: a row a finding, ids 1–42; all text but ``id``. Empty where a run
         has nothing to say to a finding.
 
     Examples
@@ -53,6 +53,8 @@ def ledger(
         row = {name: getattr(finding, name) for name in LEDGER_COLUMNS[:8]}
         row["recomputed"] = typeset(finding.recomputed)
         for name, told in (("recorded", recorded), ("this_run", this_run)):
-            row[name] = "" if told is None else told.get(finding.id, "")
+            text = "" if told is None else told.get(finding.id, "")
+            # A table that was read from its file has NaN where the text was empty.
+            row[name] = text if isinstance(text, str) else ""
         rows.append(row)
     return pd.DataFrame(rows, columns=list(LEDGER_COLUMNS))

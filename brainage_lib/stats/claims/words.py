@@ -6,9 +6,9 @@ from importlib.resources import files
 
 import pandas as pd
 
-from brainage_lib.stats.ledger.arithmetic import convolution_geometry, vgg8_parameters
-from brainage_lib.stats.ledger.by_age import older_populations
-from brainage_lib.stats.ledger.finding import Finding, Printed, percent
+from brainage_lib.stats.claims.arithmetic import convolution_geometry, vgg8_parameters
+from brainage_lib.stats.claims.by_age import older_populations
+from brainage_lib.stats.claims.finding import Finding, Printed, percent
 
 SECTION = "Words, design, leakage"
 # MNI152 at 1 mm; the paper states no input size, nor kernels, which we take to be 3³.
@@ -60,7 +60,7 @@ def _regions(paper: Printed) -> Finding:
 
 
 def _quoted(paper: Printed) -> list[Finding]:
-    source = files("brainage_lib.stats.ledger").joinpath("quoted.csv")
+    source = files("brainage_lib.stats.claims").joinpath("quoted.csv")
     with source.open(encoding="utf-8") as stream:
         rows = pd.read_csv(stream, keep_default_na=False).to_dict("records")
     # Two of them rest on a little arithmetic, which is done here all the same.
