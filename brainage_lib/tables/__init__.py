@@ -32,7 +32,6 @@ __all__ = [
     "COEFFICIENTS",
     "DECADES",
     "LEDGER",
-    "LEDGER",
     "MANIFEST",
     "MODELS",
     "PREDICTIONS",

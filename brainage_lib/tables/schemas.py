@@ -261,19 +261,3 @@ LEDGER = _schema(
         "this_run": _text(nullable=True),
     },
 )
-
-LEDGER = _schema(
-    "ledger",
-    {
-        "id": Column(int, Check.ge(1), unique=True, coerce=True),
-        "section": _text(),
-        "claim": _text(),
-        "printed": _text(nullable=True),
-        "recomputed": _text(nullable=True),
-        "verdict": _one_of("holds", "not reproducible", "contradicted", "unsupported"),
-        "reason": _text(),
-        "kind": _one_of("computed", "quoted"),
-        "recorded": _text(nullable=True),
-        "this_run": _text(nullable=True),
-    },
-)
