@@ -95,3 +95,26 @@ def stats_command(
             f"{row.mode:5} {row.fitted_on:11} {row.model:3} MAE {row.mae:5.2f} "
             f"({row.mae_low:.2f} to {row.mae_high:.2f}) years, R2 {row.r2:.3f}, n {row.n_scans}"
         )
+
+
+@app.command("ledger")
+def ledger_command(
+    as_json: Annotated[bool, typer.Option("--json", help="A list for programs.")] = False,
+) -> None:
+    """Print every claim of the paper with what its printed numbers imply.
+
+    Example: `brainage ledger --json`
+    """
+    import json
+
+    from brainage_lib import stats
+
+    rows = stats.ledger().to_dict("records")
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    for row in rows:
+        typer.echo(f"{row['id']:2}  {row['verdict']:16}  {row['claim']}")
+        for name in ("printed", "recomputed", "reason"):
+            if row[name]:
+                typer.echo(f"{'':22}{name}: {row[name]}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -80,6 +81,14 @@ def test_stats_writes_the_tables_of_anyones_predictions(predictions, tmp_path):
     assert table.loc["TA", "mse"] < table.loc["T", "mse"] < table.loc["A", "mse"]
     written = {path.name for path in (tmp_path / "tables").iterdir()}
     assert {"table2.csv", "table3.csv", "anova.csv", "coefficients.csv", "model.json"} <= written
+
+
+def test_ledger_is_a_list_for_programs():
+    answer = brainage("ledger", "--json")
+    rows = json.loads(answer.stdout)
+    assert len(rows) == 42
+    keys = {"id", "section", "claim", "printed", "recomputed", "verdict", "reason"}
+    assert all(keys <= set(row) for row in rows)
 
 
 def test_help_and_statistics_load_no_heavy_package():
