@@ -58,7 +58,8 @@ class QualitySettings(_Settings):
     template_correlation_look : float
         Under this one it gets the verdict "look".
     edge_fraction : float
-        Share of brain voxels on the border of the grid above which it is dropped (cut off).
+        Share of the template's inner brain that may be empty; above it the scan is dropped
+        (cut off, or out of place).
     look : {"keep", "drop"}
         What becomes of the scans with the verdict "look".
     """

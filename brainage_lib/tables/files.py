@@ -51,14 +51,21 @@ def check_table(table: pd.DataFrame, schema: DataFrameSchema, where: str) -> pd.
     try:
         return schema.validate(table, lazy=True)
     except SchemaErrors as error:
-        cases = error.failure_cases
-        findings = []
-        for case in cases.to_dict("records"):
-            # Line 1 is the header, so row 0 stands on line 2.
-            line = f"line {int(case['index']) + 2}, " if pd.notna(case["index"]) else ""
-            column = case["column"] if pd.notna(case["column"]) else schema.name
-            findings.append(f"{line}{column}: {case['failure_case']!r} fails {case['check']}")
+        findings = [_finding(case, schema) for case in error.failure_cases.to_dict("records")]
         raise BadInput(where, list(dict.fromkeys(findings))) from None
+
+
+def _finding(case: dict, schema: DataFrameSchema) -> str:
+    """Put one of pandera's failure cases into words."""
+    if case["check"] in ("column_in_dataframe", "add_missing_has_default"):
+        return f"{case['failure_case']}: column is missing; add it"
+    if case["check"] == "column_in_schema":
+        known = ", ".join(name for name in schema.columns)
+        return f"{case['failure_case']}: unknown column; the columns are {known}"
+    # Line 1 is the header, so row 0 stands on line 2.
+    line = f"line {int(case['index']) + 2}, " if pd.notna(case["index"]) else ""
+    column = case["column"] if pd.notna(case["column"]) else schema.name
+    return f"{line}{column}: {case['failure_case']!r} fails {case['check']}"
 
 
 def write_table(table: pd.DataFrame, path: str | os.PathLike, schema: DataFrameSchema) -> None:

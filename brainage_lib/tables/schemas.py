@@ -137,7 +137,8 @@ PREDICTIONS = _schema(
     "predictions",
     {
         **_DESCRIPTION,
-        "recipe": _text(),
+        # Anyone's table may lack it: then all its rows are of one recipe.
+        "recipe": _text(default="unnamed"),
         "mode": _one_of("paper", "sound"),
         "role": _one_of(*ROLES),
         "fold": _count(),
@@ -146,6 +147,7 @@ PREDICTIONS = _schema(
         "predicted_age": _number("years"),
     },
     unique=["scan_id", "recipe", "mode", "fold", "net", "seed"],
+    add_missing_columns=True,
 )
 
 AICBV_SCORES = _schema(
