@@ -13,6 +13,7 @@ from brainage_lib.errors import BadImage, BadInput
 from brainage_lib.files import digest_file, read_json
 from brainage_lib.imaging import grid, template
 from brainage_lib.run import start_run
+from brainage_lib.tables import read_manifest
 
 ROW = {
     "scan_id": "0001", "participant_id": "p1", "project": "OAS1", "session": "1", "age": 20.5,
@@ -182,3 +183,18 @@ def test_aliases_beside_the_manifest_come_along_and_go_again(start, tmp_path):
 def test_bad_aliases_are_refused(start, text, message):
     with pytest.raises(BadInput, match=message):
         write_manifest(start([ROW], aliases=text))
+
+
+def test_real_scans_open_and_native_ones_are_named(shared):
+    folder = shared / "realdata"
+    if not (folder / "manifest.csv").is_file():
+        pytest.skip("no real scans beside the checkout")
+    manifest = read_manifest(folder / "manifest.csv")
+    ready = manifest[manifest["t1w_state"] == "mni152-brain"].iloc[:2]
+    native = manifest[manifest["t1w_state"].str.startswith("native")].iloc[:2]
+    for scan in ready.to_dict("records"):
+        _, mask = open_scan(scan, folder, grid(4))
+        assert 1000 < mask.sum() * 0.064 < 2500  # ml in MNI152 space
+    for scan in native.to_dict("records"):
+        with pytest.raises(BadImage, match="needs preprocessing"):
+            open_scan(scan, folder, grid(4))

@@ -22,6 +22,8 @@ from brainage_lib.data.volumes import kept, prepare_volumes, put_aside
 from brainage_lib.errors import BadInput, UserError
 from brainage_lib.imaging import grid, normalise, template
 from brainage_lib.run import start_run
+from brainage_lib.simulate import open_scan, simulate_cohort
+from brainage_lib.tables import MANIFEST, write_table
 
 GENERATOR = {
     "size": "demo", "patch": 16, "overlap": 0.25, "people": 1, "steps": 1, "batch": 1,
@@ -282,3 +284,17 @@ def test_splits_are_made_of_the_scans_that_go_on(tmp_path):
     run = make_run(tmp_path / "run", folder / "manifest.csv", modes=["sound"], folds=3)
     splits, _ = write_splits(run)
     assert splits.groupby(["mode", "fold"]).size().tolist() == [30, 30, 30]
+
+
+@pytest.mark.slow
+def test_simulated_scans_go_the_same_way(tmp_path):
+    manifest, _ = simulate_cohort(seed=5, n_scans=30, n_participants=25)
+    write_table(manifest.iloc[:5], tmp_path / "manifest.csv", MANIFEST)
+    run = make_run(tmp_path / "run", tmp_path / "manifest.csv")
+    quality = prepare_volumes(run)
+    assert run.simulated
+    assert (quality["verdict"] != "drop").all()
+    scan = open_scan(manifest["path"][2], grid(4))
+    stored = VolumeStore(run.path("volumes", "t1w"))[manifest["scan_id"][2]]
+    np.testing.assert_array_equal(stored, normalise(scan.t1w).astype(np.float16))
+    assert not stored[~scan.mask].any()
