@@ -41,6 +41,10 @@ class Run:
         """Path of something in the folder, for instance ``run.path("volumes", "t1w")``."""
         return self.folder.joinpath(*parts)
 
+    def network_folder(self, recipe: str, mode: str, net: str, seed: int, fold: int) -> Path:
+        """Folder of one training: its ``weights.safetensors``, log and checkpoint."""
+        return self.path("networks", recipe, mode, f"{net}-s{seed}", str(fold))
+
     @cached_property
     def profile(self) -> Profile:
         """The settings of this run."""

@@ -79,3 +79,11 @@ def test_cards_of_chapters_are_merged(run):
 def test_card_names_no_folder_of_this_machine(run, tmp_path):
     open_chapter("01_data_curation", run.folder, "demo").card()
     assert str(tmp_path) not in run.path("card.json").read_text()
+
+
+def test_trainings_do_not_share_a_folder(run):
+    folder = run.network_folder("paper", "sound", "T", 1, 0)
+    assert folder == run.path("networks/paper/sound/T-s1/0")
+    others = [("sound", "sound", "T", 1, 0), ("paper", "sound", "A", 1, 0),
+              ("paper", "sound", "T", 0, 1)]  # fmt: skip
+    assert len({folder, *(run.network_folder(*other) for other in others)}) == 4
