@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from brainage_lib.errors import WrongUsage
-from brainage_lib.models.convolutions import GROUPS, Convolution, Doubled, Residual, normalised
+from brainage_lib.models.convolutions import Convolution, Doubled, NormReLU, Residual, normalised
 from brainage_lib.models.orders import ORDERS
 from brainage_lib.models.vss3d import VSS3D
 
@@ -89,7 +89,7 @@ class AICBVGenerator(nn.Module):
         self.encoder = nn.ModuleList(
             [Residual(1, c1), Residual(c1, c2), Residual(c2, c3), Residual(c3, c4)]
         )
-        self.bottom_norm = nn.GroupNorm(GROUPS, c4)
+        self.bottom_norm = NormReLU(c4)
         self.expand = Convolution(c4, s.width)
         # Later blocks are dropped more often, as in stochastic depth.
         self.blocks = nn.ModuleList(
@@ -138,7 +138,7 @@ class AICBVGenerator(nn.Module):
         for level, residual in enumerate(self.encoder):
             x = residual(F.max_pool3d(x, 2) if level else x)
             skips.append(x)
-        x = self.expand(F.relu(self.bottom_norm(skips.pop())))
+        x = self.expand(self.bottom_norm(skips.pop()))
         x = x.movedim(1, -1).contiguous()
         for block in self.blocks:
             x = block(x)

@@ -10,7 +10,7 @@ from torch import nn
 
 from brainage_lib.errors import WrongUsage
 from brainage_lib.models import AICBVGenerator, count_parameters, synthesise
-from brainage_lib.models.convolutions import Convolution
+from brainage_lib.models.convolutions import Convolution, NormReLU
 from brainage_lib.models.orders import eight_paths
 from brainage_lib.models.vss3d import SS3D, VSS3D, _Collect, _Spread
 
@@ -170,7 +170,7 @@ def test_unknown_size_and_orders_are_refused_with_the_choices():
 def values_and_gradients(function, x, parameters):
     x = x.clone().requires_grad_()
     y = function(x)
-    weights = torch.linspace(-1, 1, y.numel()).view(y.shape)
+    weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
     return [y, *torch.autograd.grad((y * weights).sum(), [x, *parameters])]
 
 
@@ -185,6 +185,26 @@ def test_one_patch_in_halves_is_the_same_convolution(n, shape):
     )
     for got, wanted in zip(values_and_gradients(layer, x, layer.parameters()), plain, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [8, 24])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_norm_and_relu_together_are_torchs_one_after_the_other(channels, layout):
+    torch.manual_seed(0)
+    layer = NormReLU(channels).double()
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    x = (3 + torch.randn(2, channels, 4, 6, 2).double()).contiguous(memory_format=layout)
+    parameters = list(layer.parameters())
+
+    def apart(x):
+        return F.relu(F.group_norm(x, 8, layer.weight, layer.bias))
+
+    together = values_and_gradients(layer, x, parameters)
+    for got, wanted in zip(together, values_and_gradients(apart, x, parameters), strict=True):
+        torch.testing.assert_close(got, wanted)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), together[0].detach())
 
 
 def test_spread_and_collect_are_each_others_transpose():
