@@ -1,5 +1,6 @@
 """Where a network looked, and tests that such maps can fail."""
 
+from brainage_lib.explain.cohort import Attribution, attribute, unseen
 from brainage_lib.explain.gradcam import (
     GroupMap,
     best_slices,
@@ -14,22 +15,27 @@ from brainage_lib.explain.sanity import (
     RandomisedStep,
     cascade,
     mass_outside,
+    overlap,
     randomisation_test,
     similarity_within,
 )
 
 __all__ = [
+    "Attribution",
     "GroupMap",
     "RandomisedStep",
+    "attribute",
     "best_slices",
     "cascade",
     "cell_mm",
     "grad_cam",
     "group_maps",
     "mass_outside",
+    "overlap",
     "randomisation_test",
     "receptive_field_mm",
     "resolution",
     "similarity_within",
     "top_fifth",
+    "unseen",
 ]

@@ -245,6 +245,63 @@ def _by_group(name: str, group: str, values: tuple[str, ...] | None) -> DataFram
 TABLE2 = _by_group("Table 2", "age_group", AGE_GROUPS)
 TABLE3 = _by_group("Table 3", "project", None)
 
+RUNGS = ("T", "T + A", "T + T′", "T + F", "T + M", "T + X", "T + P")
+"""The control ladder: T alone, and with AICBV, a second look at T1w, a fixed transform of T1w,
+tissue maps, shuffled AICBV, a planted signal."""
+
+_GAINS = {
+    name: column
+    for over in ("gain_over_t", "gain_over_second_look", "gain_over_tissue")
+    for name, column in {
+        over: _number("years", nullable=True),
+        f"{over}_low": _number("years", nullable=True),
+        f"{over}_high": _number("years", nullable=True),
+        f"{over}_p": _number("0–1", Check.in_range(0, 1), nullable=True),
+        # Empty for the checks of the procedure (shuffled, planted), which are no questions.
+        f"{over}_p_holm": _number("0–1", Check.in_range(0, 1), nullable=True),
+    }.items()
+}
+
+LADDER = _schema(
+    "control ladder",
+    {
+        "recipe": _text(),
+        "mode": _one_of("paper", "sound"),
+        "fitted_on": _one_of("in-sample", "out-of-fold"),
+        "rung": _one_of(*RUNGS),
+        "second": _text(),
+        "status": Column(str, Check.str_matches(r"^(computed|not run: .)"), coerce=True),
+        "n_scans": _count(),
+        "n_participants": _count(),
+        "mae": _number("years", nullable=True),
+        "mae_low": _number("years", nullable=True),
+        "mae_high": _number("years", nullable=True),
+        "error_correlation": _number("-1–1", nullable=True),
+        **_GAINS,
+    },
+    unique=["recipe", "mode", "rung"],
+)
+
+ATTRIBUTION = _schema(
+    "attribution",
+    {
+        "recipe": _text(),
+        "mode": _one_of("paper", "sound"),
+        "net": _text(),
+        "decade": _one_of(*DECADES),
+        "n_scans": _count(),
+        "small": Column(bool, coerce=True),
+        # Where the group's map, among its highest fifth, covers the largest area.
+        "sagittal": _number("mm, MNI152 x"),
+        "coronal": _number("mm, MNI152 y"),
+        "axial": _number("mm, MNI152 z"),
+        # Share of a map's sum, and of the grid's voxels, outside the brain.
+        "mass_outside": _number("0–1", nullable=True),
+        "outside": _number("0–1"),
+    },
+    unique=["recipe", "mode", "net", "decade"],
+)
+
 VERDICTS = ("holds", "not reproducible", "contradicted", "unsupported")
 """What the ledger says of a claim of the paper."""
 

@@ -1,0 +1,254 @@
+"""Grad-CAM of a run's test scans, each by a network that did not see it (Fig. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from brainage_lib.data import VolumeStore, across_ages, read_cohort
+from brainage_lib.errors import BadInput
+from brainage_lib.explain.gradcam import GroupMap, best_slices, grad_cam, top_fifth
+from brainage_lib.explain.sanity import mass_outside
+from brainage_lib.files import digest_file, replacing
+from brainage_lib.imaging import grid
+from brainage_lib.models import VGG8, restore
+from brainage_lib.run import Run, code_digest, progress
+from brainage_lib.tables import ATTRIBUTION, SPLITS, decade, read_table, write_table
+
+FEW = 10
+"""Groups of fewer scans are marked."""
+
+BATCH = 8
+ARRAYS = ("map", "brain", "t1w", "folds")
+CODE = ("explain/cohort.py", "explain/gradcam.py", "explain/sanity.py", "models/vgg8.py")
+
+
+class Attribution(NamedTuple):
+    """Where one kind of network looked.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Schema ``ATTRIBUTION``, a row a decade in which someone was tested.
+    groups : dict of decade to GroupMap
+    t1w : dict of decade to (x, y, z) array of float32
+        Mean normalised T1w of the group.
+    folds : list of (x, y, z) array of float32
+        Of each fold's network the mean map over all scans that it tested, where it is in the
+        top fifth of the brain. How much these differ is what a new training would change.
+    """
+
+    table: pd.DataFrame
+    groups: dict[str, GroupMap]
+    t1w: dict[str, np.ndarray]
+    folds: list[np.ndarray]
+
+
+def attribute(run: Run, net: str, mode: str) -> Attribution:
+    """Make the Grad-CAM of every test scan, and average it over decades.
+
+    A scan's map comes from the network of the fold in which it was tested; the profile's first
+    recipe and seed are taken. Maps are thresholded (`top_fifth`), and those of one network
+    divided by their mean over the brain: gradients of different networks have no common scale.
+
+    Writes ``attribution/<mode>/<net>/``: ``groups.csv`` and, in half precision, ``map.npy``,
+    ``brain.npy`` (share of scans with brain there), ``t1w.npy`` (a volume a decade) and
+    ``folds.npy`` (a volume a fold). Nothing is done again while networks and scans stay.
+
+    Parameters
+    ----------
+    run : Run
+        With splits, volumes and networks.
+    net : {"T", "A"}
+    mode : {"paper", "sound"}
+
+    Returns
+    -------
+    Attribution
+
+    Raises
+    ------
+    BadInput
+        A network or a volume is missing.
+    """
+    tested = _tested(run, mode)
+    key = {
+        "scans": tested[["scan_id", "fold", "decade"]].to_numpy().tolist(),
+        "networks": [digest_file(_weights(run, net, mode, fold)) for fold in _folds(tested)],
+        "volumes": [digest_file(_store(run, name).folder / "index.csv") for name in ("T", net)],
+        "block": run.profile.attribution.block,
+        "grid_mm": run.profile.grid_mm,
+        "code": code_digest(*CODE),
+    }
+    step = f"attribution-{mode}-{net}"
+    where = f"attribution/{mode}/{net}"
+    outputs = [f"{where}/groups.csv", *(f"{where}/{name}.npy" for name in ARRAYS)]
+    if not run.up_to_date(step, key, outputs):
+        _average(run, net, mode, tested)
+        run.finish(step, key, outputs)
+    return _read(run, net, mode)
+
+
+def unseen(
+    run: Run, net: str, mode: str, n: int
+) -> tuple[nn.Module, list[np.ndarray], list[np.ndarray]]:
+    """Open the first fold's network, with some scans of all ages that it tests.
+
+    Parameters
+    ----------
+    run, net, mode
+        As for `attribute`.
+    n : int
+        How many scans; all if there are fewer.
+
+    Returns
+    -------
+    network : Module
+    volumes : list of (x, y, z) array
+        What the network reads of each scan.
+    masks : list of (x, y, z) array of bool
+        Its brain.
+    """
+    tested = _tested(run, mode)
+    fold = _folds(tested)[0]
+    some = across_ages(tested[tested["fold"] == fold], n)["scan_id"]
+    volumes, t1w = _store(run, net), _store(run, "T")
+    masks = [np.asarray(t1w[scan] > 0) for scan in some]
+    return _network(run, net, mode, fold), [volumes[scan] for scan in some], masks
+
+
+def _tested(run: Run, mode: str) -> pd.DataFrame:
+    """Test scans of a mode with fold, age and decade, ordered by fold."""
+    splits = read_table(run.path("splits.csv"), SPLITS)
+    chosen = splits[(splits["mode"] == mode) & (splits["role"] == "test")]
+    rows = chosen[["scan_id", "fold"]].merge(read_cohort(run)[["scan_id", "age"]], on="scan_id")
+    if rows.empty:
+        raise BadInput(str(run.path("splits.csv")), [f"no test scan in {mode} mode"])
+    rows["decade"] = decade(rows["age"])
+    return rows.sort_values(["fold", "scan_id"], ignore_index=True)
+
+
+def _folds(tested: pd.DataFrame) -> list[int]:
+    return sorted(int(fold) for fold in tested["fold"].unique())
+
+
+def _weights(run: Run, net: str, mode: str, fold: int):
+    profile = run.profile
+    folder = run.network_folder(profile.recipes[0], mode, net, profile.seeds[0], fold)
+    path = folder / "weights.safetensors"
+    if not path.is_file():
+        name = path.relative_to(run.folder).as_posix()
+        raise BadInput(str(run.folder), [f"{name} is missing; run chapter 05, which trains it"])
+    return path
+
+
+def _network(run: Run, net: str, mode: str, fold: int) -> VGG8:
+    network = VGG8(grid(run.profile.grid_mm).shape)
+    restore(network, _weights(run, net, mode, fold))
+    return network.eval()
+
+
+def _store(run: Run, net: str) -> VolumeStore:
+    return VolumeStore(run.path("volumes", {"T": "t1w", "A": "cbv"}[net]))
+
+
+def _batches(scans: Sequence[tuple[str, int]]) -> Iterator[Sequence[tuple[str, int]]]:
+    for first in range(0, len(scans), BATCH):
+        yield scans[first : first + BATCH]
+
+
+def _average(run: Run, net: str, mode: str, tested: pd.DataFrame) -> None:
+    settings = run.profile
+    shape = grid(settings.grid_mm).shape
+    t1w, volumes = _store(run, "T"), _store(run, net)
+    decades = list(tested["decade"].cat.remove_unused_categories().cat.categories)
+    maps, brains, means = (np.zeros((len(decades), *shape), np.float32) for _ in range(3))
+    of_folds: list[np.ndarray] = []
+    outside: dict[str, tuple[float, float]] = {}
+    for fold in _folds(tested):
+        rows = tested[tested["fold"] == fold]
+        scans = [(row.scan_id, decades.index(row.decade)) for row in rows.itertuples()]
+        network = _network(run, net, mode, fold)
+        sums, voxels = np.zeros_like(maps), 0
+        of_fold = list(_batches(scans))
+        for some in progress(of_fold, f"Grad-CAM {net} {mode} {fold}", len(of_fold)):
+            found = grad_cam(
+                network, [volumes[scan] for scan, _ in some], settings.attribution.block, BATCH
+            )
+            for (scan, group), cam in zip(some, found, strict=True):
+                image = t1w[scan].astype(np.float32)
+                mask = image > 0
+                sums[group] += top_fifth(cam, mask)
+                brains[group] += mask
+                means[group] += image
+                voxels += int(mask.sum())
+                outside[scan] = (float(mass_outside(cam[None], mask)[0]), 1 - mask.mean())
+        scale = float(sums.sum(dtype=np.float64)) / max(voxels, 1) or 1.0
+        maps += sums / np.float32(scale)
+        of_folds.append(sums.sum(axis=0) / np.float32(scale * len(scans)))
+    counts = tested.groupby("decade", observed=True).size().reindex(decades).to_numpy()
+    each = counts[:, None, None, None].astype(np.float32)
+    arrays = (maps / each, brains / each, means / each, np.stack(of_folds))
+    for name, array in zip(ARRAYS, arrays, strict=True):
+        with replacing(run.path("attribution", mode, net, f"{name}.npy")) as temporary:
+            np.save(temporary, array.astype(np.float16), allow_pickle=False)
+    facts = tested.assign(
+        mass_outside=[outside[scan][0] for scan in tested["scan_id"]],
+        outside=[outside[scan][1] for scan in tested["scan_id"]],
+    )
+    _write_groups(run, net, mode, facts)
+
+
+def _write_groups(run: Run, net: str, mode: str, facts: pd.DataFrame) -> None:
+    affine = grid(run.profile.grid_mm).affine
+    groups = _group_maps(run, net, mode, facts.groupby("decade", observed=True).size())
+    rows = []
+    for label, part in facts.groupby("decade", observed=True):
+        places = affine[:3, 3] + np.diag(affine)[:3] * groups[label].slices
+        rows.append(
+            {
+                "recipe": run.profile.recipes[0],
+                "mode": mode,
+                "net": net,
+                "decade": label,
+                "n_scans": len(part),
+                "small": len(part) < FEW,
+                **dict(zip(("sagittal", "coronal", "axial"), places, strict=True)),
+                "mass_outside": part["mass_outside"].mean(),
+                "outside": part["outside"].mean(),
+            }
+        )
+    path = run.path("attribution", mode, net, "groups.csv")
+    write_table(pd.DataFrame(rows), path, ATTRIBUTION)
+
+
+def _load(run: Run, net: str, mode: str, name: str) -> np.ndarray:
+    path = run.path("attribution", mode, net, f"{name}.npy")
+    return np.load(path, allow_pickle=False).astype(np.float32)
+
+
+def _group_maps(run: Run, net: str, mode: str, sizes: pd.Series) -> dict[str, GroupMap]:
+    """Group maps from what is on disk, so that a second look shows what the first did."""
+    maps, brains = (_load(run, net, mode, name) for name in ("map", "brain"))
+    found = {}
+    for (label, n), mean, share in zip(sizes.items(), maps, brains, strict=True):
+        top = top_fifth(mean, share >= 0.5)
+        found[str(label)] = GroupMap(int(n), mean, top, best_slices(top))
+    return found
+
+
+def _read(run: Run, net: str, mode: str) -> Attribution:
+    table = read_table(run.path("attribution", mode, net, "groups.csv"), ATTRIBUTION)
+    sizes = table.set_index("decade")["n_scans"]
+    shares = _load(run, net, mode, "brain")
+    brain = np.tensordot(sizes.to_numpy() / sizes.sum(), shares, axes=1) >= 0.5
+    return Attribution(
+        table,
+        _group_maps(run, net, mode, sizes),
+        dict(zip(sizes.index, _load(run, net, mode, "t1w"), strict=True)),
+        [top_fifth(fold, brain) for fold in _load(run, net, mode, "folds")],
+    )

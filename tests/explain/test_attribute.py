@@ -1,0 +1,205 @@
+"""Maps of a run's test scans: by unseen networks, averaged as one would by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from brainage_lib.data import VolumeWriter
+from brainage_lib.errors import BadInput
+from brainage_lib.explain import (
+    attribute,
+    cohort,
+    grad_cam,
+    group_maps,
+    mass_outside,
+    overlap,
+    top_fifth,
+    unseen,
+)
+from brainage_lib.imaging import grid
+from brainage_lib.models import VGG8, restore, save_weights
+from brainage_lib.run import start_run
+from brainage_lib.tables import MANIFEST, SPLITS, write_table
+
+SHAPE = grid(4).shape
+SCANS = 10
+GENERATOR = {
+    "size": "demo", "patch": 16, "overlap": 0.25, "people": 1, "steps": 1, "batch": 1,
+    "learning_rate": 0.001,
+}  # fmt: skip
+
+
+def scan_id(number):
+    return f"s{number:02d}"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Ten scans of 25–34 years, two folds, networks that were never trained."""
+    folder = tmp_path_factory.mktemp("run")
+    profile = {
+        "cohort": "none.csv", "grid_mm": 4, "modes": ["sound"], "folds": 2, "epochs": 1,
+        "patience": 1, "batch": 3, "learning_rate": 0.0001, "generator": GENERATOR,
+    }  # fmt: skip
+    (folder / "asked.yml").write_text(yaml.safe_dump(profile))
+    run = start_run(folder, folder / "asked.yml")
+    manifest = pd.DataFrame(
+        {
+            "scan_id": scan_id(number), "participant_id": scan_id(number), "project": "IXI",
+            "session": "1", "age": 25.0 + number, "sex": "F", "diagnosis": "control",
+            "path": "none.nii.gz", "t1w_state": "mni152-brain",
+        }
+        for number in range(SCANS)
+    )  # fmt: skip
+    write_table(manifest, run.path("manifest.csv"), MANIFEST)
+    splits = pd.DataFrame(
+        {
+            "scan_id": scan_id(number), "mode": "sound", "fold": fold,
+            "role": "test" if number % 2 == fold else "train", "partition": pd.NA,
+        }
+        for fold in range(2)
+        for number in range(SCANS)
+    ).astype({"partition": "Int64"})  # fmt: skip
+    write_table(splits, run.path("splits.csv"), SPLITS)
+    x, y, z = np.indices(SHAPE)
+    rng = np.random.default_rng(5)
+    for name in ("t1w", "cbv"):
+        with VolumeWriter(run.path("volumes", name), SHAPE) as writer:
+            for number in range(SCANS):
+                # Each head has a size of its own.
+                brain = ((x - 24) ** 2 + (y - 32) ** 2 + (z - 24) ** 2) < (16 + number % 4) ** 2
+                writer.add(scan_id(number), brain * rng.uniform(0.2, 1, SHAPE))
+    torch.manual_seed(3)
+    for net in ("T", "A"):
+        for fold in range(2):
+            place = run.network_folder("paper", "sound", net, 0, fold)
+            save_weights(VGG8(SHAPE).start_at(50), place / "weights.safetensors", {})
+    return run
+
+
+@pytest.fixture(scope="module")
+def found(run):
+    return attribute(run, "T", "sound")
+
+
+def maps_by_hand(run, fold):
+    """Maps and brains of a fold's test scans, and the decade of each."""
+    network = VGG8(SHAPE)
+    restore(network, run.network_folder("paper", "sound", "T", 0, fold) / "weights.safetensors")
+    numbers = range(fold, SCANS, 2)
+    store = cohort.VolumeStore(run.path("volumes", "t1w"))
+    volumes = store.array(scan_id(number) for number in numbers)
+    decades = ["20–30" if number < 5 else "30–40" for number in numbers]
+    return grad_cam(network, volumes), volumes > 0, decades
+
+
+def test_maps_agree_with_those_made_at_once_by_the_network_that_tested_each_scan(run, found):
+    total = {"20–30": 0, "30–40": 0}
+    for fold in range(2):
+        maps, brains, decades = maps_by_hand(run, fold)
+        groups = group_maps(maps, brains, decades)
+        sums = {label: group.mean * group.n_scans for label, group in groups.items()}
+        scale = sum(each.sum() for each in sums.values()) / brains.sum()
+        for label in total:
+            total[label] += sums[label] / scale
+    for label, n in (("20–30", 5), ("30–40", 5)):
+        group = found.groups[label]
+        assert group.n_scans == n
+        np.testing.assert_allclose(group.mean, total[label] / n, rtol=2e-3, atol=1e-4)
+
+
+def test_networks_count_alike_whatever_the_scale_of_their_gradients(run, found):
+    weights = run.network_folder("paper", "sound", "T", 0, 0) / "weights.safetensors"
+    before = weights.read_bytes()
+    network = VGG8(SHAPE)
+    restore(network, weights)
+    with torch.no_grad():
+        network.last.weight *= 100
+    save_weights(network, weights, {})
+    try:
+        louder = attribute(run, "T", "sound")
+    finally:
+        weights.write_bytes(before)
+    for label, group in found.groups.items():
+        np.testing.assert_allclose(louder.groups[label].mean, group.mean, rtol=2e-3, atol=1e-4)
+
+
+def test_the_table_says_how_many_where_and_how_much_lies_outside(run, found):
+    table = found.table.set_index("decade")
+    assert table["n_scans"].to_dict() == {"20–30": 5, "30–40": 5}
+    assert table["small"].all()
+    shares = []
+    for fold in range(2):
+        maps, brains, decades = maps_by_hand(run, fold)
+        outside = mass_outside(maps, brains)
+        shares += [share for share, label in zip(outside, decades, strict=True) if label[0] == "2"]
+    assert table.loc["20–30", "mass_outside"] == pytest.approx(np.mean(shares), abs=1e-6)
+    first, step = grid(4).affine[2, 3], 4
+    axial = (table.loc["20–30", "axial"] - first) / step
+    assert axial == found.groups["20–30"].slices[2]
+
+
+def test_each_group_stands_over_its_own_mean_scan(run, found):
+    store = cohort.VolumeStore(run.path("volumes", "t1w"))
+    old = store.array(scan_id(number) for number in range(5, SCANS)).astype(np.float32)
+    np.testing.assert_allclose(found.t1w["30–40"], old.mean(axis=0), atol=1e-3)
+
+
+def test_a_fold_shows_the_top_fifth_of_what_its_own_network_saw(run, found):
+    by_hand = [maps_by_hand(run, fold) for fold in range(2)]
+    brain = np.mean([mask for _, brains, _ in by_hand for mask in brains], axis=0) >= 0.5
+    for (maps, brains, _), fold in zip(by_hand, found.folds, strict=True):
+        kept = [top_fifth(*pair) for pair in zip(maps, brains, strict=True)]
+        assert overlap(top_fifth(np.mean(kept, axis=0), brain), fold) > 0.99
+
+
+def test_nothing_is_computed_again_until_a_network_changes(run, found, monkeypatch):
+    attribute(run, "T", "sound")  # after the tests that exchanged weights
+
+    def fail(*arguments):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(cohort, "grad_cam", fail)
+    again = attribute(run, "T", "sound")
+    np.testing.assert_array_equal(again.groups["20–30"].top, found.groups["20–30"].top)
+    pd.testing.assert_frame_equal(again.table, found.table)
+    weights = run.network_folder("paper", "sound", "T", 0, 1) / "weights.safetensors"
+    before = weights.read_bytes()
+    save_weights(VGG8(SHAPE), weights, {})
+    try:
+        with pytest.raises(AssertionError, match="computed again"):
+            attribute(run, "T", "sound")
+    finally:
+        weights.write_bytes(before)
+
+
+def test_unseen_scans_are_test_scans_of_the_network_with_their_brains(run):
+    network, volumes, masks = unseen(run, "A", "sound", 3)
+    state = VGG8(SHAPE)
+    restore(state, run.network_folder("paper", "sound", "A", 0, 0) / "weights.safetensors")
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(
+            network.state_dict().values(), state.state_dict().values(), strict=True
+        )
+    )
+    cbv = cohort.VolumeStore(run.path("volumes", "cbv"))
+    t1w = cohort.VolumeStore(run.path("volumes", "t1w"))
+    for number, volume, mask in zip((0, 4, 8), volumes, masks, strict=True):
+        np.testing.assert_array_equal(volume, cbv[scan_id(number)])
+        np.testing.assert_array_equal(mask, t1w[scan_id(number)] > 0)
+
+
+def test_a_network_that_is_not_there_is_named(run):
+    with pytest.raises(BadInput, match=r"networks/paper/sound/A-s0/1/weights\.safetensors"):
+        weights = run.network_folder("paper", "sound", "A", 0, 1) / "weights.safetensors"
+        hidden = weights.with_suffix(".hidden")
+        weights.rename(hidden)
+        try:
+            attribute(run, "A", "sound")
+        finally:
+            hidden.rename(weights)
