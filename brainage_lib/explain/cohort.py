@@ -52,7 +52,7 @@ def attribute(run: Run, net: str, mode: str) -> Attribution:
     """Make the Grad-CAM of every test scan, and average it over decades.
 
     A scan's map comes from the network of the fold in which it was tested; the profile's first
-    recipe and seed are taken. Maps are thresholded (`top_fifth`), and those of one network
+    recipe and lowest seed are taken. Maps are thresholded (`top_fifth`), and those of one network
     divided by their mean over the brain: gradients of different networks have no common scale.
 
     Writes ``attribution/<mode>/<net>/``: ``groups.csv`` and, in half precision, ``map.npy``,
@@ -138,7 +138,7 @@ def _folds(tested: pd.DataFrame) -> list[int]:
 
 def _weights(run: Run, net: str, mode: str, fold: int):
     profile = run.profile
-    folder = run.network_folder(profile.recipes[0], mode, net, profile.seeds[0], fold)
+    folder = run.network_folder(profile.recipes[0], mode, net, min(profile.seeds), fold)
     path = folder / "weights.safetensors"
     if not path.is_file():
         name = path.relative_to(run.folder).as_posix()

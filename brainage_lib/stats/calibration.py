@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 
-from brainage_lib.files import write_json
+from brainage_lib.errors import BadInput
+from brainage_lib.files import read_json, write_json
 from brainage_lib.stats.bias import fit_bias
 from brainage_lib.stats.conformal import COVERAGE, conformal_half_width
 from brainage_lib.stats.stacking import Stacked
@@ -56,3 +57,22 @@ def save_calibration_json(
 ) -> None:
     """Write what `calibrate` gives under ``calibration``, beside the version of the file."""
     write_json(path, {"version": VERSION, "calibration": calibrate(stacked, level)})
+
+
+def load_calibration_json(path: str | os.PathLike) -> dict:
+    """Read what `save_calibration_json` wrote; the value is that of `calibrate`.
+
+    Raises
+    ------
+    BadInput
+        The file is not of this kind or version.
+    """
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise BadInput(str(path), [f"cannot be read: {error}"]) from None
+    if not isinstance(content, dict) or content.get("version") != VERSION:
+        raise BadInput(
+            str(path), [f"not a calibration of version {VERSION}; write it again by chapter 06"]
+        )
+    return content["calibration"]

@@ -9,9 +9,14 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
+from brainage_lib.errors import BadInput
 from brainage_lib.stats import stack
 from brainage_lib.stats.bias import fit_bias, fold_corrected_gaps
-from brainage_lib.stats.calibration import calibrate, save_calibration_json
+from brainage_lib.stats.calibration import (
+    calibrate,
+    load_calibration_json,
+    save_calibration_json,
+)
 from brainage_lib.stats.conformal import conformal_half_width, fold_intervals
 from brainage_lib.stats.reliability import intraclass_correlation, reliability, repeated_gaps
 
@@ -119,6 +124,15 @@ def test_calibration_comes_from_controls_out_of_fold(make_sound, make_paper, tmp
 def test_few_controls_have_no_half_width(make_sound):
     found = calibrate(stack(make_sound(n=15, patients=0)), level=0.99)
     assert found["paper"]["T"]["half_width"] is None
+
+
+def test_a_calibration_is_read_as_written_and_another_file_is_refused(make_sound, tmp_path):
+    stacked = stack(make_sound(n=200, patients=0))
+    save_calibration_json(stacked, tmp_path / "calibration.json")
+    assert load_calibration_json(tmp_path / "calibration.json") == calibrate(stacked)
+    (tmp_path / "other.json").write_text('{"version": 99}')
+    with pytest.raises(BadInput, match="write it again by chapter 06"):
+        load_calibration_json(tmp_path / "other.json")
 
 
 def test_icc_equals_the_published_example():
