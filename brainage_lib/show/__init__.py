@@ -23,7 +23,12 @@ from brainage_lib.show.figure3 import (
     model_scatter,
 )
 from brainage_lib.show.groups import mae_by_group
-from brainage_lib.show.intervals import difference_sentence, differences, intervals
+from brainage_lib.show.intervals import (
+    control_ladder,
+    difference_sentence,
+    differences,
+    intervals,
+)
 from brainage_lib.show.ledger import Ledger, ledger_table
 from brainage_lib.show.networks import (
     cbv_scores,
@@ -56,6 +61,7 @@ __all__ = [
     "coefficients_table",
     "cohort_table",
     "contact_sheet",
+    "control_ladder",
     "count",
     "counts_by_decade",
     "difference_sentence",

@@ -263,8 +263,8 @@ def _group_size(found: dict, key: str, models: list[str]) -> str:
     sizes = [found[key, model]["n_scans"] for model in models]
     known = [int(size) for size in sizes if size is not None and not pd.isna(size)]
     if not known:
-        return "0 †"
-    return f"{number(known[0], 0)}{' †' if known[0] < SMALL else ''}"
+        return "0"
+    return f"{number(known[0], 0)}{' †' if 0 < known[0] < SMALL else ''}"
 
 
 def _mae_cell(value: dict) -> str:
@@ -283,6 +283,10 @@ def lowest_counts(this_run: pd.DataFrame, group: str) -> str:
     rows = this_run[this_run["mae"].notna()]
     if rows.empty:
         return "No group has a scan in the test set"
+    if rows[group].nunique() == 1:
+        says = ", ".join(f"{row.model} {number(row.mae)}" for row in rows.itertuples())
+        n = count(int(rows["n_scans"].iloc[0]), "scan")
+        return f"MAE in {rows[group].iloc[0]}: {says} years (n = {n})"
     mae = rows.pivot_table(index=group, columns="model", values="mae", observed=True).round(2)
     alone = mae.eq(mae.min(axis=1), axis=0)
     alone = alone[alone.sum(axis=1) == 1]

@@ -96,7 +96,7 @@ class Figure(Shown):
         escaped = [line.replace("<", "&lt;") for line in title + caption]
         lines = [f"<b>{line}</b>" for line in escaped[: len(title)]]
         lines += [f'<span style="font-size:12px">{line}</span>' for line in escaped[len(title) :]]
-        above = 20 * len(title) + 18 * len(caption) + 24
+        above = 20 * len(title) + 18 * len(caption) + 36
         worded.update_layout(
             title={
                 "text": "<br>".join(lines),
@@ -106,7 +106,7 @@ class Figure(Shown):
                 "y": 1,
                 "yanchor": "top",
                 "yref": "container",
-                "pad": {"t": 8, "l": 8},
+                "pad": {"t": 20, "l": 8},
             },
             margin={"t": above + (worded.layout.margin.t or 12)},
             height=(worded.layout.height or HEIGHT) + above,

@@ -23,7 +23,7 @@ def mae_by_group(
     ----------
     this_run : DataFrame
         Schema TABLE2 or TABLE3, of one recipe, mode and kind of fit. Groups without a scan
-        keep their line and say so.
+        keep their line.
     paper : DataFrame, optional
         Columns ``group``, ``model``, ``mae``; open symbols.
     group : {"age_group", "project"}
@@ -37,7 +37,7 @@ def mae_by_group(
     sizes = this_run.drop_duplicates(group).set_index(group)["n_scans"]
     names = [name for name in sizes.index if name != OUTSIDE or sizes[name] > 0]
     labels = [
-        f"{name} (n = {sizes[name]:,}{' †' if sizes[name] < SMALL else ''})" for name in names
+        f"{name} (n = {sizes[name]:,}{' †' if 0 < sizes[name] < SMALL else ''})" for name in names
     ]
     height = {name: len(names) - 1 - line for line, name in enumerate(names)}
     fig = chart("MAE (years)", "", height=130 + 48 * max(len(names), 2))
@@ -46,7 +46,7 @@ def mae_by_group(
         if paper is not None:
             _paper_dots(fig, model, paper[paper["model"] == model], group, height)
     for name in names:
-        if sizes[name] == 0:
+        if sizes[name] == 0 and not _printed(paper, group, name):
             fig.add_annotation(
                 x=0.5, xref="x domain", y=height[name], text="no test scan", showarrow=False
             )
@@ -75,6 +75,10 @@ def mae_by_group(
         source=source,
         name=f"mae-by-{group.replace('_', '-')}",
     )
+
+
+def _printed(paper: pd.DataFrame | None, group: str, name: str) -> bool:
+    return paper is not None and name in set(paper[group])
 
 
 def _dots(fig: go.Figure, model: str, rows: pd.DataFrame, group: str, height: dict) -> None:

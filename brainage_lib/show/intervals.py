@@ -35,7 +35,8 @@ def intervals(
     ----------
     rows : DataFrame
         Columns ``label``, ``value``, ``low``, ``high``; ``n_scans`` where known. A missing
-        value leaves its line empty and says so, a missing interval leaves the dot bare.
+        value leaves its line empty and says so (in the words of ``status``, if there is such
+        a column), a missing interval leaves the dot bare.
     label, value, low, high : str
         Names of the columns.
     axis : str
@@ -69,8 +70,9 @@ def intervals(
         hovertemplate="%{y}: %{customdata}<extra></extra>",
         showlegend=False,
     )
-    for place in names[~known]:
-        fig.add_annotation(x=0.5, xref="x domain", y=place, text="not known", showarrow=False)
+    why = rows["status"] if "status" in rows else pd.Series("not known", index=rows.index)
+    for place, text in zip(names[~known], why[~known], strict=True):
+        fig.add_annotation(x=0.5, xref="x domain", y=place, text=text, showarrow=False)
     if reference is not None:
         _line(fig, reference)
     fig.update_yaxes(
@@ -159,6 +161,52 @@ def difference_sentence(row: pd.Series, unit: str = "years", digits: int = 2) ->
     span = f" (95 % interval {ends})" if ends else ""
     n = count(int(row["n_scans"]), "scan")
     return f"{winner} errs {text} less than {loser}{span}, n = {n}"
+
+
+_OVER = {
+    "t": ("gain_over_t", "T"),
+    "second_look": ("gain_over_second_look", "T + T′"),
+    "tissue": ("gain_over_tissue", "T + M"),
+}
+
+
+def control_ladder(ladder: pd.DataFrame, *, over: str, source: str) -> Figure:
+    """Gain in MAE of each rung of the control ladder over one of them.
+
+    Parameters
+    ----------
+    ladder : DataFrame
+        Schema LADDER, of one recipe and mode. Rungs that were not run keep their line and
+        say why.
+    over : {"t", "second_look", "tissue"}
+        Over T alone, over T with a second look at T1w, over T with tissue maps.
+    """
+    column, reference = _OVER[over]
+    rows = ladder[ladder["rung"] != reference].reset_index(drop=True)
+    with_a = rows[(rows["rung"] == "T + A") & rows[column].notna()]
+    title = f"What AICBV gains over {reference} is not known"
+    if len(with_a):
+        row = with_a.iloc[0]
+        ends = row[f"{column}_low"], row[f"{column}_high"]
+        n = count(int(row["n_scans"]), "scan")
+        gain = number(row[column]) + " years over " + reference
+        span = interval(*ends)
+        title = f"T + A gains {gain}{f' (95 % interval {span})' if span else ''}, n = {n}"
+    return intervals(
+        rows,
+        label="rung",
+        value=column,
+        low=f"{column}_low",
+        high=f"{column}_high",
+        axis=f"gain over {reference} (years)",
+        reference=0.0,
+        title=title,
+        caption=f"Positive: smaller MAE than {reference}. T′: second seed, F: fixed transform of "
+        "T1w, M: tissue maps, X: shuffled AICBV (should gain nothing), P: planted signal (should "
+        f"gain). Dashed: no gain; {_sizes(rows[rows[column].notna()])}",
+        source=source,
+        name=f"ladder-over-{over.replace('_', '-')}",
+    )
 
 
 def mean_interval(values: pd.Series) -> dict[str, float]:

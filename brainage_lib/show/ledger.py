@@ -20,16 +20,15 @@ _HEADS = {
 
 LEDGER_STYLE = """<style>
 .shown-ledger table{width:100%;table-layout:fixed}
-.shown-ledger th,.shown-ledger td{text-align:left!important;white-space:normal!important;
+.shown-ledger th,.shown-ledger td{box-sizing:border-box;text-align:left!important;
+white-space:normal!important;
 overflow-wrap:anywhere}
 .shown-ledger thead th{overflow-wrap:normal}
-.shown-ledger thead th:first-child{width:25%}
-.shown-ledger thead th:nth-child(2),.shown-ledger thead th:nth-child(5){width:12%}
-.shown-ledger thead th:nth-child(4){width:13%}
-.shown-ledger thead th:last-child{width:18%}
+.shown-ledger thead th:first-child{width:33%}
+.shown-ledger thead th:nth-child(3){width:27%}
 .shown-ledger tbody th{font-weight:400}
 .shown-ledger tr[data-verdict]{border-left:5px solid var(--verdict)}
-.shown-ledger small{white-space:normal;margin-top:.3em}
+.shown-ledger small{white-space:normal;margin-bottom:.3em}
 .shown-ledger tr[hidden]{display:none!important}
 .shown-filter{border:0;padding:0;margin:0 0 .6em;display:flex;flex-wrap:wrap;gap:.4em;
 align-items:center;font-size:.875em}
@@ -77,7 +76,7 @@ class Ledger(Shown):
         )
         heads = "".join(
             f'<th scope="col" role="columnheader">{head}</th>'
-            for head in ("Claim", *_HEADS.values(), "Verdict")
+            for head in ("Claim and verdict", *_HEADS.values())
         )
         nothing_recorded = not self.data.get("recorded", pd.Series(dtype=str)).fillna("").any()
         empty = {"recorded": "not recorded yet"} if nothing_recorded else {}
@@ -134,13 +133,12 @@ def _row(row: dict, empty: dict[str, str]) -> str:
         f"{_text(row.get(column), empty.get(column, NOTHING))}</td>"
         for column, head in _HEADS.items()
     )
-    reason = f"<small>{html.escape(str(row['reason']))}</small>" if row.get("reason") else ""
+    reason = html.escape(str(row["reason"]))
     return (
         f'<tr role="row" data-verdict="{row["verdict"]}" style="--verdict:{colour}">'
         f'<th scope="row" role="rowheader">{row["id"]}. {html.escape(str(row["claim"]))}'
-        f"<small>{html.escape(str(row['section']))}, {html.escape(str(row['kind']))}</small></th>"
-        f'{cells}<td role="cell" data-head="Verdict"><b>{sign} {row["verdict"]}</b>{reason}</td>'
-        "</tr>"
+        f"<small>{html.escape(str(row['section']))}, {html.escape(str(row['kind']))}</small>"
+        f"<b>{sign} {row['verdict']}</b>{': ' if reason else ''}{reason}</th>{cells}</tr>"
     )
 
 

@@ -112,7 +112,8 @@ def generator_curve(log: pd.DataFrame, *, source: str) -> Figure:
     title = "The generator was not trained"
     if len(log):
         first, last = number(log["loss"].iloc[0], 3), number(log["loss"].iloc[-1], 3)
-        title = f"The loss went from {first} to {last} ml/100 ml in {count(int(log['step'].max()), 'step')}"
+        steps = count(int(log["step"].max()), "step")
+        title = f"The loss went from {first} to {last} ml/100 ml in {steps}"
     return finished(
         fig,
         title=title,

@@ -65,28 +65,24 @@ def verdict_counts(quality: pd.DataFrame, *, source: str) -> Figure:
     )
 
 
-def reasons_table(quality: pd.DataFrame, *, source: str) -> Table:
-    """Reasons of the verdicts look and drop, the most frequent first.
+def reasons_table(reasons: pd.DataFrame, *, source: str) -> Table:
+    """Reasons for which scans do not go on.
 
     Parameters
     ----------
-    quality : DataFrame
-        Schema QUALITY; several reasons of a scan are separated by "; ".
+    reasons : DataFrame
+        Columns reason and n_scans, as `brainage_lib.data.put_aside` gives them.
     """
-    rows = quality[quality["reasons"].fillna("") != ""]
-    reasons = rows.assign(reason=rows["reasons"].str.split("; ")).explode("reason")
-    data = (
-        reasons.groupby(["verdict", "reason"])
-        .size()
-        .reset_index(name="n_scans")
-        .sort_values(["verdict", "n_scans"], ascending=[True, False], ignore_index=True)
-    )
+    title = "No scan was put aside"
+    if len(reasons):
+        first = reasons.loc[reasons["n_scans"].idxmax()]
+        title = f"Most often put aside: {first['reason']} ({count(first['n_scans'], 'scan')})"
     return table(
-        data,
-        by={"verdict": "Verdict", "reason": "Reason"},
+        reasons,
+        by={"reason": "Reason"},
         columns={"n_scans": Measure("Scans", digits=0)},
-        title=f"{count(len(rows), 'scan')} of {len(quality):,} have a remark",
-        caption="A scan can have several reasons",
+        title=title,
+        caption="Scans that do not go on, by reason; a scan with two reasons counts in both",
         source=source,
-        name="quality-reasons",
+        name="put-aside",
     )
