@@ -210,6 +210,7 @@ def gradcam_by_decade(
     affine: np.ndarray,
     *,
     source: str,
+    resolution: str = "",
 ) -> Picture:
     """Fig. 4: where the networks look, by ten-year group, over the group's mean T1w.
 
@@ -223,6 +224,8 @@ def gradcam_by_decade(
     affine : (4, 4) array
         Of the grid; its axes go right, anterior and superior, as those of every run.
     source : str
+    resolution : str
+        How finely the maps can see, for the caption: `brainage_lib.explain.resolution`.
     """
     nets, decades = list(maps), [name for name in DECADES if name in means]
     sheet = Sheet(max(len(decades), 1), 3 * len(nets), cell=(1.3, 1.45), bars=0.8)
@@ -254,7 +257,8 @@ def gradcam_by_decade(
         captioned(
             "Highest 20 % of Grad-CAM within the brain, averaged over the group, over the group's "
             "mean T1w; in each view the slice in which the map covers the largest area; left of "
-            f"the head on the left; n = {total}",
+            f"the head on the left; n = {total}"
+            + (f". The networks look in {resolution}" if resolution else ""),
             source,
         ),
         f"Slices in three views by decade for {names}. "
