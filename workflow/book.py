@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 from brainage_lib.errors import UserError, WrongUsage
-from brainage_lib.run import locate, start_run
+from brainage_lib.run import load_profile, locate, start_run
 from brainage_lib.run.processes import stop_on_signals, stop_with_parent
+from brainage_lib.tables import read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,6 +42,9 @@ def lock(folder: Path) -> int:
 def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -> int:
     """Make the run folder, execute what is not up to date, build the pages."""
     path = Path(profile) if os.sep in profile else ROOT / "workflow" / "profiles" / f"{profile}.yml"
+    # Whatever is wrong with the settings or the table of scans is said before anything is done.
+    settings = load_profile(path)
+    read_manifest(manifest or settings.cohort)
     folder = locate(run or path.stem).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     held = lock(folder)

@@ -28,7 +28,7 @@ def synthesise(
     Parameters
     ----------
     generator : Module
-        Maps (n, 1, *patch) to (n, 1, *patch), such as
+        Maps ``(n, 1, *patch)`` to ``(n, 1, *patch)``, such as
         :class:`~brainage_lib.models.AICBVGenerator`; used in evaluation mode on the device
         where it lies, and left in the mode in which it came.
     volume : (x, y, z) array of float

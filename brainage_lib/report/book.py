@@ -18,7 +18,7 @@ from brainage_lib.report.pages import announcement, citation, status
 from brainage_lib.report.pdf import print_pdf
 from brainage_lib.run import Run
 from brainage_lib.run.execute import ANSI
-from brainage_lib.tables import read_manifest
+from brainage_lib.tables import MANIFEST, read_table
 
 PDF = "brain-age.pdf"
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2")
@@ -62,7 +62,7 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
     shutil.copy(root / "CHANGELOG.md", source)
     _stage_notebooks(root, run, source)
     _stage_scripts(root, source / "book" / "_static")
-    manifest = read_manifest(run.path("manifest.csv"))
+    manifest = read_table(run.path("manifest.csv"), MANIFEST)
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     settings["html"]["announcement"] = announcement(run.simulated, manifest["project"])
     write_text(source / "_config.yml", yaml.safe_dump(settings, sort_keys=False))
@@ -163,7 +163,9 @@ def build(source: Path, out: Path, chromium: str | None) -> None:
         single = work / "_build" / "singlehtml"
         # The file lies one folder below the one that its links count from.
         shutil.copy(single / "book" / "intro.html", single / "all.html")
-        print_pdf(single / "all.html", work / PDF, chromium)
+        settings = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
+        banner = settings["html"]["announcement"]
+        print_pdf(single / "all.html", work / PDF, chromium, banner)
     _jupyter_book(source, work, "html")
     html = work / "_build" / "html"
     if chromium:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import os
 import shutil
@@ -21,6 +22,8 @@ FLAGS = (
 )
 """Headless, with WebGL in software, and silent on the network."""
 
+MARGIN = "font: 8px sans-serif; width: 100%; text-align: center"
+
 
 def find_chromium() -> str | None:
     """Path of a Chromium that can be driven here, or None if it or playwright is missing."""
@@ -29,7 +32,7 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-def print_pdf(page: Path, out: Path, chromium: str) -> None:
+def print_pdf(page: Path, out: Path, chromium: str, banner: str) -> None:
     """Print an HTML file on A4, with outline and tags, once its formulas and charts are drawn.
 
     Parameters
@@ -40,6 +43,8 @@ def print_pdf(page: Path, out: Path, chromium: str) -> None:
         The PDF.
     chromium : str
         The browser's path.
+    banner : str
+        A line at the top of every sheet.
     """
     from playwright.sync_api import sync_playwright
 
@@ -63,7 +68,11 @@ def print_pdf(page: Path, out: Path, chromium: str) -> None:
                 print_background=True,
                 outline=True,
                 tagged=True,
-                margin={"top": "15mm", "bottom": "15mm", "left": "15mm", "right": "15mm"},
+                margin={"top": "18mm", "bottom": "18mm", "left": "15mm", "right": "15mm"},
+                display_header_footer=True,
+                # The sheet's own style does not reach its margins.
+                header_template=f'<div style="{MARGIN}">{html.escape(banner)}</div>',
+                footer_template=f'<div style="{MARGIN}"><span class="pageNumber"></span></div>',
             )
         finally:
             browser.close()

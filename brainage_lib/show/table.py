@@ -198,9 +198,11 @@ def glue_number(
 ) -> str:
     """Glue a number with its interval for the text of a page, and return the text.
 
-    In the page: ``{glue:text}`/notebooks/06_stacking_and_anova.ipynb::NAME:` `` — the last
-    colon is needed. A text is glued, not a number: of "4.10" myst-nb would make 4.1, and of
-    "2,851" a pair.
+    In a page, with the last colon::
+
+        {glue:text}`/notebooks/06_stacking_and_anova.ipynb::NAME:`
+
+    A text is glued, not a number: of "4.10" myst-nb would make 4.1, and of "2,851" a pair.
 
     Parameters
     ----------
