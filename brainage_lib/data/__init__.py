@@ -7,6 +7,7 @@ from brainage_lib.data.cohort import (
     read_cohort,
     write_manifest,
 )
+from brainage_lib.data.inputs import network_inputs, scaled
 from brainage_lib.data.look import across_ages, scan_steps
 from brainage_lib.data.splits import (
     leaks,
@@ -38,6 +39,7 @@ __all__ = [
     "kept",
     "leaks",
     "list_repeats",
+    "network_inputs",
     "open_scan",
     "paper_split",
     "place_scan",
@@ -46,6 +48,7 @@ __all__ = [
     "read_aliases",
     "read_cohort",
     "read_leaks",
+    "scaled",
     "scan_steps",
     "sound_split",
     "stratify",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
-from brainage_lib.data import VolumeStore, across_ages, read_cohort
+from brainage_lib.data import VolumeStore, across_ages, network_inputs, read_cohort
+from brainage_lib.data.inputs import VOLUMES
 from brainage_lib.errors import BadInput
 from brainage_lib.explain.gradcam import GroupMap, best_slices, grad_cam, top_fifth
 from brainage_lib.explain.sanity import mass_outside
 from brainage_lib.files import digest_file, replacing
 from brainage_lib.imaging import grid
 from brainage_lib.models import VGG8, restore
-from brainage_lib.run import Run, code_digest, progress
+from brainage_lib.run import NetworkKey, Run, code_digest, progress
 from brainage_lib.tables import ATTRIBUTION, SPLITS, decade, read_table, write_table
 
 FEW = 10
@@ -24,7 +24,10 @@ FEW = 10
 
 BATCH = 8
 ARRAYS = ("map", "brain", "t1w", "folds")
-CODE = ("explain/cohort.py", "explain/gradcam.py", "explain/sanity.py", "models/vgg8.py")
+CODE = (
+    "data/inputs.py", "explain/cohort.py", "explain/gradcam.py", "explain/sanity.py",
+    "models/vgg8.py",
+)  # fmt: skip
 
 
 class Attribution(NamedTuple):
@@ -79,7 +82,9 @@ def attribute(run: Run, net: str, mode: str) -> Attribution:
     key = {
         "scans": tested[["scan_id", "fold", "decade"]].to_numpy().tolist(),
         "networks": [digest_file(_weights(run, net, mode, fold)) for fold in _folds(tested)],
-        "volumes": [digest_file(_store(run, name).folder / "index.csv") for name in ("T", net)],
+        "volumes": [
+            digest_file(run.path("volumes", VOLUMES[name], "index.csv")) for name in ("T", net)
+        ],
         "block": run.profile.attribution.block,
         "grid_mm": run.profile.grid_mm,
         "code": code_digest(*CODE),
@@ -116,9 +121,8 @@ def unseen(
     tested = _tested(run, mode)
     fold = _folds(tested)[0]
     some = across_ages(tested[tested["fold"] == fold], n)["scan_id"]
-    volumes, t1w = _store(run, net), _store(run, "T")
-    masks = [np.asarray(t1w[scan] > 0) for scan in some]
-    return _network(run, net, mode, fold), [volumes[scan] for scan in some], masks
+    masks = [np.asarray(image > 0) for image in network_inputs(run, "T", some)]
+    return _network(run, net, mode, fold), list(network_inputs(run, net, some)), masks
 
 
 def _tested(run: Run, mode: str) -> pd.DataFrame:
@@ -137,12 +141,11 @@ def _folds(tested: pd.DataFrame) -> list[int]:
 
 
 def _weights(run: Run, net: str, mode: str, fold: int):
-    profile = run.profile
-    folder = run.network_folder(profile.recipes[0], mode, net, min(profile.seeds), fold)
-    path = folder / "weights.safetensors"
+    key = NetworkKey(run.profile.recipes[0], mode, net, min(run.profile.seeds), fold)
+    path = run.path(key.place, "weights.safetensors")
     if not path.is_file():
-        name = path.relative_to(run.folder).as_posix()
-        raise BadInput(str(run.folder), [f"{name} is missing; run chapter 05, which trains it"])
+        finding = f"{key.place}/weights.safetensors is missing; run chapter 05, which trains it"
+        raise BadInput(str(run.folder), [finding])
     return path
 
 
@@ -152,35 +155,25 @@ def _network(run: Run, net: str, mode: str, fold: int) -> VGG8:
     return network.eval()
 
 
-def _store(run: Run, net: str) -> VolumeStore:
-    return VolumeStore(run.path("volumes", {"T": "t1w", "A": "cbv"}[net]))
-
-
-def _batches(scans: Sequence[tuple[str, int]]) -> Iterator[Sequence[tuple[str, int]]]:
-    for first in range(0, len(scans), BATCH):
-        yield scans[first : first + BATCH]
-
-
 def _average(run: Run, net: str, mode: str, tested: pd.DataFrame) -> None:
     settings = run.profile
     shape = grid(settings.grid_mm).shape
-    t1w, volumes = _store(run, "T"), _store(run, net)
+    t1w = VolumeStore(run.path("volumes", VOLUMES["T"]))
     decades = list(tested["decade"].cat.remove_unused_categories().cat.categories)
     maps, brains, means = (np.zeros((len(decades), *shape), np.float32) for _ in range(3))
     of_folds: list[np.ndarray] = []
     outside: dict[str, tuple[float, float]] = {}
     for fold in _folds(tested):
         rows = tested[tested["fold"] == fold]
-        scans = [(row.scan_id, decades.index(row.decade)) for row in rows.itertuples()]
         network = _network(run, net, mode, fold)
         sums, voxels = np.zeros_like(maps), 0
-        of_fold = list(_batches(scans))
-        for some in progress(of_fold, f"Grad-CAM {net} {mode} {fold}", len(of_fold)):
-            found = grad_cam(
-                network, [volumes[scan] for scan, _ in some], settings.attribution.block, BATCH
-            )
-            for (scan, group), cam in zip(some, found, strict=True):
-                image = t1w[scan].astype(np.float32)
+        starts = range(0, len(rows), BATCH)
+        for first in progress(starts, f"Grad-CAM {net} {mode} {fold}", len(starts)):
+            some = rows.iloc[first : first + BATCH]
+            volumes = network_inputs(run, net, some["scan_id"])
+            found = grad_cam(network, volumes, settings.attribution.block, BATCH)
+            for scan, label, cam in zip(some["scan_id"], some["decade"], found, strict=True):
+                group, image = decades.index(label), t1w[scan].astype(np.float32)
                 mask = image > 0
                 sums[group] += top_fifth(cam, mask)
                 brains[group] += mask
@@ -189,7 +182,7 @@ def _average(run: Run, net: str, mode: str, tested: pd.DataFrame) -> None:
                 outside[scan] = (float(mass_outside(cam[None], mask)[0]), 1 - mask.mean())
         scale = float(sums.sum(dtype=np.float64)) / max(voxels, 1) or 1.0
         maps += sums / np.float32(scale)
-        of_folds.append(sums.sum(axis=0) / np.float32(scale * len(scans)))
+        of_folds.append(sums.sum(axis=0) / np.float32(scale * len(rows)))
     counts = tested.groupby("decade", observed=True).size().reindex(decades).to_numpy()
     each = counts[:, None, None, None].astype(np.float32)
     arrays = (maps / each, brains / each, means / each, np.stack(of_folds))

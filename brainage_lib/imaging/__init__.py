@@ -1,7 +1,7 @@
 """One volume: open and check it, put it on a grid, normalise it, judge its quality."""
 
 from brainage_lib.imaging.grids import Grid, grid
-from brainage_lib.imaging.intensity import brain_mask, normalise
+from brainage_lib.imaging.intensity import brain_mask, normalise, top_mean
 from brainage_lib.imaging.opening import DEFECTS, open_image
 from brainage_lib.imaging.quality import judge, measure_quality
 from brainage_lib.imaging.resampling import check_space, resample, to_grid
@@ -21,4 +21,5 @@ __all__ = [
     "resample",
     "template",
     "to_grid",
+    "top_mean",
 ]

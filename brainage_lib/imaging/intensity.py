@@ -36,12 +36,24 @@ def normalise(volume: np.ndarray) -> np.ndarray:
     array([[[0.  , 0.25, 1.  ]]], dtype=float32)
     """
     volume = np.asarray(volume, dtype=np.float32)
-    values = volume[volume != 0]
+    return volume / top_mean(volume)
+
+
+def top_mean(volume: np.ndarray) -> np.float32:
+    """Mean of the top 1 % of non-zero values, by which `normalise` divides.
+
+    Raises
+    ------
+    ValueError
+        If no value is above zero.
+    """
+    values = np.asarray(volume, dtype=np.float32)
+    values = values[values != 0]
     if not (values > 0).any():
         raise ValueError("no value above zero: the volume is empty on this grid")
     count = max(1, round(TOP * values.size))
-    scale = np.partition(values, values.size - count)[values.size - count :].mean(dtype=np.float64)
-    return volume / np.float32(scale)
+    top = np.partition(values, values.size - count)[values.size - count :]
+    return np.float32(top.mean(dtype=np.float64))
 
 
 def brain_mask(volume: np.ndarray, threshold: float = 0.1) -> np.ndarray:

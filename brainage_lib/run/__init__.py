@@ -1,11 +1,12 @@
 """A run is a folder: its profile, its run card, what in it is up to date, and progress."""
 
 from brainage_lib.run.chapter import Chapter, open_chapter
-from brainage_lib.run.folder import Run, code_digest, locate, progress, start_run
+from brainage_lib.run.folder import NetworkKey, Run, code_digest, locate, progress, start_run
 from brainage_lib.run.profile import Profile, load_profile
 
 __all__ = [
     "Chapter",
+    "NetworkKey",
     "Profile",
     "Run",
     "code_digest",

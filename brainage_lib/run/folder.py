@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
@@ -19,6 +19,21 @@ from brainage_lib.run.profile import Profile, load_profile
 Item = TypeVar("Item")
 PACKAGE = Path(__file__).resolve().parents[1]
 SOURCES = (".py", ".yml", ".csv", ".json")
+
+
+class NetworkKey(NamedTuple):
+    """One training of a run."""
+
+    recipe: str
+    mode: str
+    net: str
+    seed: int
+    fold: int
+
+    @property
+    def place(self) -> str:
+        """Folder of its weights and log, below the run's, with slashes."""
+        return f"networks/{self.recipe}/{self.mode}/{self.net}-s{self.seed}/{self.fold}"
 
 
 class Run:
@@ -40,10 +55,6 @@ class Run:
     def path(self, *parts: str) -> Path:
         """Path of something in the folder, for instance ``run.path("volumes", "t1w")``."""
         return self.folder.joinpath(*parts)
-
-    def network_folder(self, recipe: str, mode: str, net: str, seed: int, fold: int) -> Path:
-        """Folder of one training: its ``weights.safetensors``, log and checkpoint."""
-        return self.path("networks", recipe, mode, f"{net}-s{seed}", str(fold))
 
     @cached_property
     def profile(self) -> Profile:

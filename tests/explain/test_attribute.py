@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from brainage_lib.data import VolumeWriter
+from brainage_lib.data import VolumeStore, VolumeWriter
 from brainage_lib.errors import BadInput
 from brainage_lib.explain import (
     attribute,
@@ -20,9 +20,9 @@ from brainage_lib.explain import (
     top_fifth,
     unseen,
 )
-from brainage_lib.imaging import grid
+from brainage_lib.imaging import grid, normalise
 from brainage_lib.models import VGG8, restore, save_weights
-from brainage_lib.run import start_run
+from brainage_lib.run import NetworkKey, start_run
 from brainage_lib.tables import MANIFEST, SPLITS, write_table
 
 SHAPE = grid(4).shape
@@ -35,6 +35,10 @@ GENERATOR = {
 
 def scan_id(number):
     return f"s{number:02d}"
+
+
+def weights_of(run, net, fold):
+    return run.path(NetworkKey("paper", "sound", net, 0, fold).place, "weights.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +80,7 @@ def run(tmp_path_factory):
     torch.manual_seed(3)
     for net in ("T", "A"):
         for fold in range(2):
-            place = run.network_folder("paper", "sound", net, 0, fold)
-            save_weights(VGG8(SHAPE).start_at(50), place / "weights.safetensors", {})
+            save_weights(VGG8(SHAPE).start_at(50), weights_of(run, net, fold), {})
     return run
 
 
@@ -89,9 +92,9 @@ def found(run):
 def maps_by_hand(run, fold):
     """Maps and brains of a fold's test scans, and the decade of each."""
     network = VGG8(SHAPE)
-    restore(network, run.network_folder("paper", "sound", "T", 0, fold) / "weights.safetensors")
+    restore(network, weights_of(run, "T", fold))
     numbers = range(fold, SCANS, 2)
-    store = cohort.VolumeStore(run.path("volumes", "t1w"))
+    store = VolumeStore(run.path("volumes", "t1w"))
     volumes = store.array(scan_id(number) for number in numbers)
     decades = ["20–30" if number < 5 else "30–40" for number in numbers]
     return grad_cam(network, volumes), volumes > 0, decades
@@ -113,7 +116,7 @@ def test_maps_agree_with_those_made_at_once_by_the_network_that_tested_each_scan
 
 
 def test_networks_count_alike_whatever_the_scale_of_their_gradients(run, found):
-    weights = run.network_folder("paper", "sound", "T", 0, 0) / "weights.safetensors"
+    weights = weights_of(run, "T", 0)
     before = weights.read_bytes()
     network = VGG8(SHAPE)
     restore(network, weights)
@@ -144,7 +147,7 @@ def test_the_table_says_how_many_where_and_how_much_lies_outside(run, found):
 
 
 def test_each_group_stands_over_its_own_mean_scan(run, found):
-    store = cohort.VolumeStore(run.path("volumes", "t1w"))
+    store = VolumeStore(run.path("volumes", "t1w"))
     old = store.array(scan_id(number) for number in range(5, SCANS)).astype(np.float32)
     np.testing.assert_allclose(found.t1w["30–40"], old.mean(axis=0), atol=1e-3)
 
@@ -167,7 +170,7 @@ def test_nothing_is_computed_again_until_a_network_changes(run, found, monkeypat
     again = attribute(run, "T", "sound")
     np.testing.assert_array_equal(again.groups["20–30"].top, found.groups["20–30"].top)
     pd.testing.assert_frame_equal(again.table, found.table)
-    weights = run.network_folder("paper", "sound", "T", 0, 1) / "weights.safetensors"
+    weights = weights_of(run, "T", 1)
     before = weights.read_bytes()
     save_weights(VGG8(SHAPE), weights, {})
     try:
@@ -180,23 +183,23 @@ def test_nothing_is_computed_again_until_a_network_changes(run, found, monkeypat
 def test_unseen_scans_are_test_scans_of_the_network_with_their_brains(run):
     network, volumes, masks = unseen(run, "A", "sound", 3)
     state = VGG8(SHAPE)
-    restore(state, run.network_folder("paper", "sound", "A", 0, 0) / "weights.safetensors")
+    restore(state, weights_of(run, "A", 0))
     assert all(
         torch.equal(one, other)
         for one, other in zip(
             network.state_dict().values(), state.state_dict().values(), strict=True
         )
     )
-    cbv = cohort.VolumeStore(run.path("volumes", "cbv"))
-    t1w = cohort.VolumeStore(run.path("volumes", "t1w"))
+    cbv = VolumeStore(run.path("volumes", "cbv"))
+    t1w = VolumeStore(run.path("volumes", "t1w"))
     for number, volume, mask in zip((0, 4, 8), volumes, masks, strict=True):
-        np.testing.assert_array_equal(volume, cbv[scan_id(number)])
+        np.testing.assert_array_equal(volume, normalise(cbv[scan_id(number)]))
         np.testing.assert_array_equal(mask, t1w[scan_id(number)] > 0)
 
 
 def test_a_network_that_is_not_there_is_named(run):
     with pytest.raises(BadInput, match=r"networks/paper/sound/A-s0/1/weights\.safetensors"):
-        weights = run.network_folder("paper", "sound", "A", 0, 1) / "weights.safetensors"
+        weights = weights_of(run, "A", 1)
         hidden = weights.with_suffix(".hidden")
         weights.rename(hidden)
         try:

@@ -6,8 +6,8 @@ import pytest
 
 from brainage_lib.errors import WrongUsage
 from brainage_lib.files import replacing, write_json
+from brainage_lib.run import NetworkKey, code_digest, locate, open_chapter, start_run
 from brainage_lib.run import chapter as chapter_module
-from brainage_lib.run import code_digest, locate, open_chapter, start_run
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def test_card_names_no_folder_of_this_machine(run, tmp_path):
     assert str(tmp_path) not in run.path("card.json").read_text()
 
 
-def test_trainings_do_not_share_a_folder(run):
-    folder = run.network_folder("paper", "sound", "T", 1, 0)
-    assert folder == run.path("networks/paper/sound/T-s1/0")
-    others = [("sound", "sound", "T", 1, 0), ("paper", "sound", "A", 1, 0),
-              ("paper", "sound", "T", 0, 1)]  # fmt: skip
-    assert len({folder, *(run.network_folder(*other) for other in others)}) == 4
+def test_trainings_do_not_share_a_folder():
+    key = NetworkKey("paper", "sound", "T", 1, 0)
+    assert key.place == "networks/paper/sound/T-s1/0"
+    others = [key._replace(recipe="sound"), key._replace(mode="paper"), key._replace(net="A"),
+              key._replace(seed=0), key._replace(fold=1)]  # fmt: skip
+    assert len({key.place, *(other.place for other in others)}) == 6
