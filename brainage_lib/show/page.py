@@ -13,9 +13,10 @@ from brainage_lib.files import write_text
 from brainage_lib.show.words import count
 
 STYLE = """<style>
-.shown{margin:1.2em 0;max-width:100%}
+.shown,.bd-content figure.shown{margin:1.2em 0;padding:0;max-width:100%}
 .shown-title{font-weight:600;margin:0 0 .4em;text-align:left}
-.shown figcaption,.shown-note{font-size:.875em;text-align:left;margin:.4em 0 0;color:inherit}
+.shown figcaption,.shown-note{font:inherit;font-size:.875em;line-height:1.45;text-align:left;
+margin:.4em 0 0;color:inherit}
 .shown-chart{width:100%}
 .shown-chart .main-svg text:not(.hoverlayer *){fill:currentColor!important}
 .bd-content div.cell_output .text_html:has(.shown){background:none!important;
@@ -25,7 +26,7 @@ margin:0;padding:0!important;background:#000!important}
 .shown-drawing svg{display:block;max-width:100%;height:auto;margin:auto}
 .shown-scroll{overflow-x:auto}
 .shown table{border-collapse:collapse;font-size:.875em;font-variant-numeric:tabular-nums;
-margin:0;width:auto;display:table;color:inherit}
+line-height:1.4;margin:0;width:auto;display:table;color:inherit}
 .shown caption{caption-side:top;padding:0 0 .4em;color:inherit;text-align:left}
 .shown caption span{position:sticky;left:0;display:inline-block;max-width:min(100%,86vw)}
 .shown th,.shown td{padding:.25em .6em;border:0;

@@ -19,7 +19,7 @@ from brainage_lib.show.colours import (
     VERDICTS,
 )
 
-WHITE, DARK = "#ffffff", "#14181e"  # the theme's two pages
+WHITE, DARK = "#ffffff", "#14181e"  # pages of the theme; its darkest ground is darker still
 
 # Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB.
 DEFICIENCIES = {
