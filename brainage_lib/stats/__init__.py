@@ -9,6 +9,12 @@ from brainage_lib.stats.calibration import calibrate, save_calibration_json
 from brainage_lib.stats.claims import ledger, observe
 from brainage_lib.stats.conformal import conformal_half_width, fold_intervals
 from brainage_lib.stats.divergence import kl_to_whole
+from brainage_lib.stats.ladder import (
+    ladder,
+    ladder_differences,
+    ladder_verdict,
+    paper_ladder,
+)
 from brainage_lib.stats.metrics import (
     age_sd,
     bootstrap_p,
@@ -32,6 +38,7 @@ from brainage_lib.stats.paper import (
     paper_table2,
     paper_table3,
 )
+from brainage_lib.stats.power import detectable_gain, power, scans_needed
 from brainage_lib.stats.stacking import Stacked, evaluated, stack
 from brainage_lib.stats.summary import compare_models, table1, table2, table3
 
@@ -44,6 +51,7 @@ __all__ = [
     "calibrate",
     "compare_models",
     "conformal_half_width",
+    "detectable_gain",
     "evaluated",
     "f_from_errors",
     "fit_bias",
@@ -51,6 +59,9 @@ __all__ = [
     "fold_intervals",
     "holm",
     "kl_to_whole",
+    "ladder",
+    "ladder_differences",
+    "ladder_verdict",
     "ledger",
     "load_model_json",
     "mae",
@@ -62,15 +73,18 @@ __all__ = [
     "paper_anova",
     "paper_claims",
     "paper_coefficients",
+    "paper_ladder",
     "paper_numbers",
     "paper_table1",
     "paper_table2",
     "paper_table3",
     "percentile_interval",
+    "power",
     "r2",
     "resampled_sums",
     "save_calibration_json",
     "save_model_json",
+    "scans_needed",
     "stack",
     "stacked_age",
     "table1",

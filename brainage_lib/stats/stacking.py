@@ -100,6 +100,8 @@ def stack(predictions: pd.DataFrame) -> Stacked:
                 if fit.dropped:
                     warnings.append(_explain(recipe, mode, fitted_on, fold, fit))
                 coefficients.append(_describe(recipe, mode, fitted_on, fold, fit))
+                if predicted.empty:  # nobody is set apart
+                    continue
                 rows.append(
                     predicted[[*DESCRIPTION, "recipe", "mode"]].assign(
                         fitted_on=fitted_on,

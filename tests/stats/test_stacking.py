@@ -274,3 +274,9 @@ def test_stacking_is_the_same_twice(both_modes):
     first, second = stack(both_modes), stack(both_modes)
     pd.testing.assert_frame_equal(first.rows, second.rows, check_exact=True)
     pd.testing.assert_frame_equal(first.coefficients, second.coefficients, check_exact=True)
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+def test_nobody_apart_gives_no_warning_and_the_same_types(make_sound):
+    alone, apart = (stack(make_sound(n=60, patients=n)).rows for n in (0, 20))
+    assert alone.dtypes.to_dict() == apart.dtypes.to_dict()
