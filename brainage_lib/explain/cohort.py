@@ -142,10 +142,10 @@ def _folds(tested: pd.DataFrame) -> list[int]:
 
 def _weights(run: Run, net: str, mode: str, fold: int):
     key = NetworkKey(run.profile.recipes[0], mode, net, min(run.profile.seeds), fold)
-    path = run.path(key.place, "weights.safetensors")
+    path = run.network_folder(*key) / "weights.safetensors"
     if not path.is_file():
-        finding = f"{key.place}/weights.safetensors is missing; run chapter 05, which trains it"
-        raise BadInput(str(run.folder), [finding])
+        name = path.relative_to(run.folder).as_posix()
+        raise BadInput(str(run.folder), [f"{name} is missing; run chapter 05, which trains it"])
     return path
 
 

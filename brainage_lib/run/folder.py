@@ -30,11 +30,6 @@ class NetworkKey(NamedTuple):
     seed: int
     fold: int
 
-    @property
-    def place(self) -> str:
-        """Folder of its weights and log, below the run's, with slashes."""
-        return f"networks/{self.recipe}/{self.mode}/{self.net}-s{self.seed}/{self.fold}"
-
 
 class Run:
     """One folder with everything that a run read, decided and produced.
@@ -55,6 +50,10 @@ class Run:
     def path(self, *parts: str) -> Path:
         """Path of something in the folder, for instance ``run.path("volumes", "t1w")``."""
         return self.folder.joinpath(*parts)
+
+    def network_folder(self, recipe: str, mode: str, net: str, seed: int, fold: int) -> Path:
+        """Folder of one training, the fields of a `NetworkKey`: its weights, log, checkpoint."""
+        return self.path("networks", recipe, mode, f"{net}-s{seed}", str(fold))
 
     @cached_property
     def profile(self) -> Profile:

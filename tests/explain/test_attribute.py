@@ -22,7 +22,7 @@ from brainage_lib.explain import (
 )
 from brainage_lib.imaging import grid, normalise
 from brainage_lib.models import VGG8, restore, save_weights
-from brainage_lib.run import NetworkKey, start_run
+from brainage_lib.run import start_run
 from brainage_lib.tables import MANIFEST, SPLITS, write_table
 
 SHAPE = grid(4).shape
@@ -38,7 +38,7 @@ def scan_id(number):
 
 
 def weights_of(run, net, fold):
-    return run.path(NetworkKey("paper", "sound", net, 0, fold).place, "weights.safetensors")
+    return run.network_folder("paper", "sound", net, 0, fold) / "weights.safetensors"
 
 
 @pytest.fixture(scope="module")

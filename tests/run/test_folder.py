@@ -81,9 +81,9 @@ def test_card_names_no_folder_of_this_machine(run, tmp_path):
     assert str(tmp_path) not in run.path("card.json").read_text()
 
 
-def test_trainings_do_not_share_a_folder():
+def test_trainings_do_not_share_a_folder(run):
     key = NetworkKey("paper", "sound", "T", 1, 0)
-    assert key.place == "networks/paper/sound/T-s1/0"
+    assert run.network_folder(*key) == run.path("networks/paper/sound/T-s1/0")
     others = [key._replace(recipe="sound"), key._replace(mode="paper"), key._replace(net="A"),
               key._replace(seed=0), key._replace(fold=1)]  # fmt: skip
-    assert len({key.place, *(other.place for other in others)}) == 6
+    assert len({run.network_folder(*each) for each in (key, *others)}) == 6
