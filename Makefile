@@ -15,7 +15,7 @@ export npm_config_update_notifier := false
 .PHONY: book test lint lab bench accept clean
 
 book: $(READY)
-	@$(PYTHON) workflow/book.py --profile $(PROFILE) --manifest "$(MANIFEST)" --run "$(RUN)"
+	@exec $(PYTHON) workflow/book.py --profile $(PROFILE) --manifest "$(MANIFEST)" --run "$(RUN)"
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not slow and not book" -n logical --maxprocesses 4
