@@ -38,7 +38,12 @@ from brainage_lib.stats.paper import (
     paper_table2,
     paper_table3,
 )
-from brainage_lib.stats.power import detectable_gain, power, scans_needed
+from brainage_lib.stats.power import (
+    detectable_gain,
+    detectable_sentence,
+    power,
+    scans_needed,
+)
 from brainage_lib.stats.stacking import Stacked, evaluated, stack
 from brainage_lib.stats.summary import compare_models, table1, table2, table3
 
@@ -52,6 +57,7 @@ __all__ = [
     "compare_models",
     "conformal_half_width",
     "detectable_gain",
+    "detectable_sentence",
     "evaluated",
     "f_from_errors",
     "fit_bias",

@@ -154,28 +154,28 @@ def paper_ladder() -> pd.DataFrame:
     )
 
 
-def ladder_differences(table: pd.DataFrame, over: str = "gain_over_t") -> pd.DataFrame:
-    """Take one kind of gain out of a ladder, as differences.
+def ladder_differences(table: pd.DataFrame) -> pd.DataFrame:
+    """List the gains of a ladder as differences, for their chart.
 
     Parameters
     ----------
     table : DataFrame
-        What `ladder` gives.
-    over : str
-        One of `GAINS`.
+        What `ladder` gives, of one recipe and mode.
 
     Returns
     -------
     DataFrame
-        The columns of `paired_differences`, a row a rung that has this gain.
+        The columns of `paired_differences` and ``label``: gains over T first, then those
+        over T + T′ and over T + M, each in the order of the rungs.
     """
-    rows = table[table[over].notna()]
-    ends = ("", "_low", "_high", "_p", "_p_holm")
-    columns = {f"{over}{end}": end.lstrip("_") or "difference" for end in ends}
-    rows = rows[["rung", "n_scans", "n_participants", *columns]]
-    rows = rows.rename(columns={"rung": "second", **columns}).reset_index(drop=True)
-    rows.insert(0, "first", GAINS[over])
-    return rows
+    found = []
+    for over, first in GAINS.items():
+        rows = table[table[over].notna()]
+        part = rows[["n_scans", "n_participants"]].assign(first=first, second=rows["rung"])
+        for end in ("", "_low", "_high", "_p", "_p_holm"):
+            part[end.lstrip("_") or "difference"] = rows[over + end]
+        found.append(part.assign(label=rows["rung"] + " against " + first))
+    return pd.concat(found, ignore_index=True)
 
 
 def ladder_verdict(table: pd.DataFrame) -> str:

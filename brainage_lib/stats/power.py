@@ -144,6 +144,25 @@ def detectable_gain(table: pd.DataFrame, over: str = "T", wanted: float = POWER)
     return float(np.interp(wanted, ends["power"], ends["gain"]))
 
 
+def detectable_sentence(table: pd.DataFrame, over: str = "T") -> str:
+    """Say how small a gain these scans would find with a power of 80 %.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `power` gives.
+    over : str
+        T or T + T′.
+    """
+    rows = table[table["over"] == over]
+    scans = f"With these {rows['n_scans'].iloc[0]:,} scans"
+    gain = detectable_gain(table, over)
+    if math.isnan(gain):
+        gain, scans = rows["gain"].max(), f"{scans} not even"
+    often = f"{100 * POWER:.0f} % of trials"
+    return f"{scans} a gain of {gain:.2f} years over {over} is found in {often}"
+
+
 def formula_power(share: float, n_scans: int) -> float:
     """Power for a gain over T from a formula: normal errors, one scan a person, known weights.
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from brainage_lib.errors import BadInput
-from brainage_lib.stats import detectable_gain, power, scans_needed
+from brainage_lib.stats import detectable_gain, detectable_sentence, power, scans_needed
 from brainage_lib.stats.power import formula_power
 
 MAIN = {"recipe": "paper", "mode": "sound"}
@@ -65,6 +65,19 @@ def test_detectable_gain_is_read_between_two_planted_ones():
     assert np.isnan(detectable_gain(curve, wanted=0.95))
     assert np.isnan(detectable_gain(curve, over="T + T′"))
     assert detectable_gain(curve, wanted=0.1) == pytest.approx(0.1)
+
+
+def test_detectable_gain_is_said_with_its_scans():
+    curve = pd.DataFrame(
+        {"over": "T", "share": [0.01, 0.04], "gain": [0.2, 0.4], "power": [0.7, 0.9],
+         "n_scans": 1200}
+    )  # fmt: skip
+    assert detectable_sentence(curve) == (
+        "With these 1,200 scans a gain of 0.30 years over T is found in 80 % of trials"
+    )
+    assert detectable_sentence(curve.assign(power=0.5)) == (
+        "With these 1,200 scans not even a gain of 0.40 years over T is found in 80 % of trials"
+    )
 
 
 def test_a_gain_over_a_second_look_is_harder_to_find(make_sound):
