@@ -64,7 +64,13 @@ class Chapter:
             "versions": _versions(),
             "tables": {
                 path.relative_to(self.run.folder).as_posix(): digest_file(path)
-                for pattern in ("*.csv", "aicbv/*.csv", "stacking/*.csv")
+                for pattern in (
+                    "*.csv",
+                    "aicbv/*.csv",
+                    "stacking/*.csv",
+                    "cbv/*.csv",
+                    "attribution/*.csv",
+                )
                 for path in sorted(self.run.folder.glob(pattern))
             },
         }

@@ -14,7 +14,7 @@ from brainage_lib.show.cohort import (
     counts_by_decade,
     partition_divergence,
 )
-from brainage_lib.show.compare import mae_by_group_table, three_columns
+from brainage_lib.show.compare import lowest_counts, mae_by_group_table, three_columns
 from brainage_lib.show.figure import Figure
 from brainage_lib.show.figure3 import (
     age_density,
@@ -73,6 +73,7 @@ __all__ = [
     "intervals",
     "ledger_table",
     "listed",
+    "lowest_counts",
     "mae_by_group",
     "mae_by_group_table",
     "model_residuals",

@@ -153,6 +153,8 @@ def cbv_maps(
     unit : str
         Of blood volume.
     """
+    # Stores hold half precision, in which a sum over a brain overflows.
+    t1w, aicbv = np.asarray(t1w, np.float32), np.asarray(aicbv, np.float32)
     maps = {} if true_cbv is None else {"true CBV": true_cbv}
     maps["AICBV"] = aicbv
     values = np.concatenate([volume[volume > 0] for volume in maps.values()])
