@@ -40,6 +40,19 @@ def network_features(model: nn.Module, volumes: Sequence[np.ndarray], batch: int
     return _apply(model, model.features, volumes, batch)
 
 
+def ages_and_features(
+    model: nn.Module, volumes: Sequence[np.ndarray], batch: int = 8
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both at the price of one; `predict_network` and `network_features`."""
+    both = _apply(
+        model,
+        lambda x: torch.cat([model.last(features := model.features(x)), features], dim=1),
+        volumes,
+        batch,
+    )
+    return both[:, 0], both[:, 1:]
+
+
 def _apply(
     model: nn.Module,
     function: Callable[[Tensor], Tensor],

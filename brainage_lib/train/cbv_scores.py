@@ -1,0 +1,175 @@
+"""Scores of a synthesised map, and what they must be compared with.
+
+A T1w says little about blood volume but where which tissue is, so a raw score measures
+anatomy. Three predictors without a network therefore stand beside it, fitted on simulated
+people on whom the generator was trained:
+
+- *tissue means*: the mean blood volume of grey matter, white matter and CSF, mixed by the
+  voxel's true tissue;
+- *T1w transform*: one monotone function of the normalised T1w, the same for all;
+- *ceiling*: boosted trees on the signal and its surroundings, on the place and the mean blood
+  volume of others there, and on the true tissue, which no network is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage, stats
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.isotonic import IsotonicRegression
+
+from brainage_lib.train.people import Truth
+
+PURE = 0.8
+"""Share of a voxel from which it counts as grey or white matter …"""
+
+VESSELS = 0.05
+"""… and share of large vessels up to which it does."""
+
+TISSUE = "tissue means"
+
+
+class Baselines(NamedTuple):
+    """Predictors without a network, estimated on people outside the cohort.
+
+    Attributes
+    ----------
+    tissue_means : (3,) array
+        Mean CBV of grey matter, white matter and CSF, ml/100 ml.
+    transform : IsotonicRegression
+        The best monotone function of the normalised T1w.
+    ceiling : HistGradientBoostingRegressor
+        Regression on what no network is told: true tissue, and the mean CBV of others at this
+        place; beside signal, surroundings and place.
+    place : (x, y, z) array
+        Mean CBV of the people at each voxel.
+    """
+
+    tissue_means: np.ndarray
+    transform: IsotonicRegression
+    ceiling: HistGradientBoostingRegressor
+    place: np.ndarray
+
+
+def _shares(truth: Truth) -> np.ndarray:
+    """(n, 3) tissue of brain voxels, vessels left out: with them, their sum would tell CBV."""
+    tissue = truth.tissue[:, truth.mask].T
+    return tissue / np.maximum(tissue.sum(axis=1, keepdims=True), 1e-3)
+
+
+def _known(truth: Truth, place: np.ndarray) -> np.ndarray:
+    """(n, 13) what the ceiling may use of each brain voxel."""
+    mask, t1w = truth.mask, truth.t1w.astype(np.float32)
+    shares = _shares(truth)
+    columns = [shares, t1w[mask][:, None], (t1w[mask] / t1w[mask].mean())[:, None]]
+    columns += [ndimage.uniform_filter(t1w, size)[mask][:, None] for size in (3, 7)]
+    for tissue in (0, 1):
+        whole = np.zeros(mask.shape, np.float32)
+        whole[mask] = shares[:, tissue]
+        columns.append(ndimage.uniform_filter(whole, 3)[mask][:, None])
+    columns += [place[mask][:, None], np.argwhere(mask)]
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def fit_baselines(people: Sequence[Truth], seed: int) -> Baselines:
+    """Estimate the predictors without a network.
+
+    Parameters
+    ----------
+    people : sequence of Truth
+        Outside the cohort, two at least.
+    seed : int
+    """
+    place = np.mean([person.cbv for person in people], axis=0)
+    shares = np.concatenate([_shares(person) for person in people])
+    signal = np.concatenate([person.t1w[person.mask] for person in people]).astype(np.float64)
+    cbv = np.concatenate([person.cbv[person.mask] for person in people]).astype(np.float64)
+    means = np.linalg.lstsq(shares, cbv, rcond=None)[0]
+    monotone = [
+        IsotonicRegression(increasing=rising, out_of_bounds="clip").fit(signal, cbv)
+        for rising in (False, True)
+    ]
+    best = min(monotone, key=lambda curve: float(np.square(curve.predict(signal) - cbv).mean()))
+    # A voxel's own person takes part in the mean of its place: it is left out there.
+    n = len(people)
+    known = np.concatenate(
+        [_known(person, (place * n - person.cbv) / max(n - 1, 1)) for person in people]
+    )
+    ceiling = HistGradientBoostingRegressor(max_iter=150, early_stopping=False, random_state=seed)
+    return Baselines(means, best, ceiling.fit(known, cbv), place)
+
+
+def regions(truth: Truth) -> dict[str, np.ndarray]:
+    """Which of the brain's voxels belong to each region of the table."""
+    tissue = truth.tissue[:, truth.mask]
+    free = tissue.sum(axis=0) > 1 - VESSELS
+    return {
+        "brain": np.ones(tissue.shape[1], bool),
+        "grey matter": free & (tissue[0] >= PURE),
+        "white matter": free & (tissue[1] >= PURE),
+    }
+
+
+def measure(found: np.ndarray, true: np.ndarray, tissue: np.ndarray) -> dict[str, float]:
+    """Scores of predicted CBV in the voxels of one region of one scan.
+
+    Parameters
+    ----------
+    found, true, tissue : (n,) arrays
+        ml/100 ml: predicted, true, and predicted from the means of the tissues.
+
+    Returns
+    -------
+    dict
+        ``pearson``, ``spearman`` (NaN for a constant prediction); ``r2``; ``residual_r2``,
+        the share of what the tissue means leave over that is explained, 1 − SSE/SSE(tissue),
+        below 0 where they are the better guess; ``mae`` in ml/100 ml; ``psnr`` in dB,
+        10·log10(range(true)²/MSE).
+    """
+    squares = np.square(found - true).mean()
+    varies = np.ptp(found) > 0
+    return {
+        "pearson": float(np.corrcoef(found, true)[0, 1]) if varies else np.nan,
+        "spearman": float(stats.spearmanr(found, true).statistic) if varies else np.nan,
+        "r2": float(1 - squares / true.var()),
+        "residual_r2": float(1 - squares / np.square(tissue - true).mean()),
+        "mae": float(np.abs(found - true).mean()),
+        "psnr": float(10 * np.log10(np.ptp(true) ** 2 / squares)) if squares else np.nan,
+    }
+
+
+def score_scan(truth: Truth, network: np.ndarray, baselines: Baselines) -> pd.DataFrame:
+    """Score a generator's map of one scan, and the predictors beside it.
+
+    Parameters
+    ----------
+    truth : Truth
+    network : (x, y, z) array
+        The generator's map, ml/100 ml.
+    baselines : Baselines
+
+    Returns
+    -------
+    DataFrame
+        Columns predictor, region, measure, value; a region of fewer than ten voxels is left
+        out.
+    """
+    found = {
+        "network": network[truth.mask].astype(np.float64),
+        TISSUE: _shares(truth) @ baselines.tissue_means,
+        "T1w transform": baselines.transform.predict(truth.t1w[truth.mask].astype(np.float64)),
+        "ceiling": baselines.ceiling.predict(_known(truth, baselines.place)),
+    }
+    true = truth.cbv[truth.mask].astype(np.float64)
+    rows = [
+        (predictor, region, name, value)
+        for region, inside in regions(truth).items()
+        if inside.sum() >= 10
+        for predictor, values in found.items()
+        for name, value in measure(values[inside], true[inside], found[TISSUE][inside]).items()
+    ]
+    return pd.DataFrame(rows, columns=["predictor", "region", "measure", "value"])

@@ -1,0 +1,127 @@
+"""Simulated people outside every cohort, on whom the generator is trained and measured."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from brainage_lib import simulate
+from brainage_lib.data import VolumeStore, VolumeWriter
+from brainage_lib.errors import UserError
+from brainage_lib.imaging import grid, normalise
+from brainage_lib.run import Run, progress
+
+STORE = ("aicbv", "people")
+
+
+class Truth(NamedTuple):
+    """A simulated scan as the networks see it, with its truth.
+
+    Attributes
+    ----------
+    t1w : (x, y, z) array of float16
+        Normalised as a run stores it.
+    cbv : (x, y, z) array of float32
+        ml/100 ml.
+    tissue : (3, x, y, z) array of float32
+        Shares of grey matter, white matter, CSF; the rest of a brain voxel is vessels.
+    mask : (x, y, z) array of bool
+    """
+
+    t1w: np.ndarray
+    cbv: np.ndarray
+    tissue: np.ndarray
+    mask: np.ndarray
+
+
+def open_truth(uri: str, mm: int) -> Truth:
+    """Simulate the scan of a ``sim:`` URI on the grid of ``mm``, normalised as in a run."""
+    # One thread: sums in another order would differ in their last bits.
+    with threadpool_limits(1):
+        scan = simulate.open_scan(uri, grid(mm))
+        t1w = normalise(np.where(scan.mask, scan.t1w, np.float32(0))).astype(np.float16)
+    return Truth(t1w, scan.cbv, scan.tissue, scan.mask)
+
+
+def scatter(function: Callable, items: Sequence[tuple], workers: int) -> Iterator[Any]:
+    """Call ``function(*item)`` for each item in several processes; results come in order.
+
+    Raises
+    ------
+    UserError
+        A process was ended from outside.
+    """
+    workers = min(workers, len(items))
+    if workers <= 1:
+        yield from (function(*item) for item in items)
+        return
+    # Fresh interpreters: forked ones would inherit threads and locks. The queue is short, so
+    # that volumes do not pile up.
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    waiting: deque = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, *item))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a process that simulated scans was ended from outside, perhaps for want of "
+            "memory; run it again with fewer workers in the profile"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Pairs(Sequence):
+    """Pairs of T1w and CBV of simulated people, for `fit_generator`.
+
+    Parameters
+    ----------
+    store : VolumeStore
+        Volumes (2, x, y, z): T1w normalised, CBV in ml/100 ml.
+    """
+
+    def __init__(self, store: VolumeStore):
+        self.store = store
+        self.names = store.scan_ids
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """T1w, CBV and brain of one person."""
+        t1w, cbv = self.store[self.names[row]]
+        return t1w, cbv, t1w > 0
+
+
+def prepare_people(run: Run, uris: Sequence[str], key: str) -> Pairs:
+    """Simulate people and store their pairs in ``aicbv/people``; a killed run goes on.
+
+    Parameters
+    ----------
+    run : Run
+    uris : sequence of str
+        Of `simulate.training_people`.
+    key : str
+        Digest of all that the pairs depend on.
+    """
+    mm = run.profile.grid_mm
+    with VolumeWriter(run.path(*STORE), (2, *grid(mm).shape), key=key) as writer:
+        done = set(writer.done)
+        left = [(f"{row:06d}", uri) for row, uri in enumerate(uris) if f"{row:06d}" not in done]
+        made = scatter(open_truth, [(uri, mm) for _, uri in left], run.profile.workers)
+        for (name, _), truth in zip(
+            left, progress(made, "Simulated people", len(left)), strict=True
+        ):
+            writer.add(name, np.stack([truth.t1w, truth.cbv.astype(np.float16)]))
+    return Pairs(VolumeStore(run.path(*STORE)))
