@@ -115,8 +115,6 @@ if example.latent_age is not None:
 show.glue_number("answer", f"The scan looks {years} years old{around}. {truth}.")
 show.glue_number("gap", found.gap_raw, unit="years", digits=1)
 show.glue_number("corrected", found.gap_corrected, unit="years", digits=1)
-
-# %% tags=["remove-input"]
 if example.fold is None:
     whose = (
         "A simulated person outside the cohort, in a scanner of one of its studies, of about the "

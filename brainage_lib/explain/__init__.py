@@ -1,6 +1,6 @@
 """Where a network looked, and tests that such maps can fail."""
 
-from brainage_lib.explain.cohort import Attribution, attribute, unseen
+from brainage_lib.explain.cohort import Attribution, attribute, overlap_table, unseen
 from brainage_lib.explain.gradcam import (
     GroupMap,
     best_slices,
@@ -32,6 +32,7 @@ __all__ = [
     "group_maps",
     "mass_outside",
     "overlap",
+    "overlap_table",
     "randomisation_test",
     "receptive_field_mm",
     "resolution",

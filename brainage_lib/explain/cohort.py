@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ from brainage_lib.data import VolumeStore, across_ages, network_inputs, read_coh
 from brainage_lib.data.inputs import VOLUMES
 from brainage_lib.errors import BadInput
 from brainage_lib.explain.gradcam import GroupMap, best_slices, grad_cam, top_fifth
-from brainage_lib.explain.sanity import mass_outside
+from brainage_lib.explain.sanity import mass_outside, overlap
 from brainage_lib.files import digest_file, replacing
 from brainage_lib.imaging import grid
 from brainage_lib.models import VGG8, restore
@@ -49,6 +51,12 @@ class Attribution(NamedTuple):
     groups: dict[str, GroupMap]
     t1w: dict[str, np.ndarray]
     folds: list[np.ndarray]
+
+    @property
+    def fold_overlap(self) -> float:
+        """Mean `overlap` of the folds' maps, in pairs; NaN if there is one fold."""
+        pairs = [overlap(*pair) for pair in combinations(self.folds, 2)]
+        return float(np.mean(pairs)) if pairs else float("nan")
 
 
 def attribute(run: Run, net: str, mode: str) -> Attribution:
@@ -96,6 +104,35 @@ def attribute(run: Run, net: str, mode: str) -> Attribution:
         _average(run, net, mode, tested)
         run.finish(step, key, outputs)
     return _read(run, net, mode)
+
+
+def overlap_table(looked: Mapping[str, Attribution]) -> pd.DataFrame:
+    """Compare where networks of two kinds look with what another training of one kind changes.
+
+    Parameters
+    ----------
+    looked : mapping of net to Attribution
+        Of one mode.
+
+    Returns
+    -------
+    DataFrame
+        Columns pair, where, overlap (Dice, 0–1; NaN where there is nothing to compare). First,
+        over all ages, two kinds fold by fold, and the folds of one kind with each other; then
+        two kinds by decade.
+    """
+    rows = []
+    for one, other in combinations(looked, 2):
+        pairs = zip(looked[one].folds, looked[other].folds, strict=True)
+        mean = float(np.mean([overlap(*pair) for pair in pairs]))
+        rows.append((f"{one} and {other}, same people", "all ages", mean))
+    for net, found in looked.items():
+        rows.append((f"two of {net}, other people", "all ages", found.fold_overlap))
+    for one, other in combinations(looked, 2):
+        for label, group in looked[one].groups.items():
+            dice = overlap(group.top, looked[other].groups[label].top)
+            rows.append((f"{one} and {other}, same people", f"{label} years", dice))
+    return pd.DataFrame(rows, columns=["pair", "where", "overlap"])
 
 
 def unseen(

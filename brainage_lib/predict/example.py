@@ -67,7 +67,7 @@ def choose_example(run: Run) -> Example:
 
     others, truth = simulate_cohort(seed=run.profile.seed + 1)
     people = {parse(path).seed for path in manifest["path"]}
-    strange = [parse(path).seed not in people for path in others["path"]]
+    strange = others["path"].map(lambda path: parse(path).seed not in people)
     strangers = others[strange & (others["diagnosis"] == "control")]
     scan = _nearest(strangers, median)
     latent = truth.set_index("scan_id").loc[scan["scan_id"], "latent_age"]

@@ -41,7 +41,7 @@ class Prediction:
         Years, before stacking; means over the networks that were asked.
     level : float or None
         Share of intervals that contain the true age, among scans like the run's.
-    t1w, aicbv : (x, y, z) array
+    t1w, aicbv : (x, y, z) array of float32
         Normalised T1w, and blood volume in ml/100 ml, on the run's grid.
     """
 

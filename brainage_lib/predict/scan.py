@@ -94,8 +94,8 @@ def predict_scan(
         warnings=tuple(warnings),
         model=model,
         networks=networks,
-        t1w=t1w,
-        aicbv=cbv,
+        t1w=t1w.astype(np.float32),
+        aicbv=cbv.astype(np.float32),
         **around,
     )
 

@@ -17,6 +17,7 @@ from brainage_lib.explain import (
     group_maps,
     mass_outside,
     overlap,
+    overlap_table,
     top_fifth,
     unseen,
 )
@@ -158,6 +159,19 @@ def test_a_fold_shows_the_top_fifth_of_what_its_own_network_saw(run, found):
     for (maps, brains, _), fold in zip(by_hand, found.folds, strict=True):
         kept = [top_fifth(*pair) for pair in zip(maps, brains, strict=True)]
         assert overlap(top_fifth(np.mean(kept, axis=0), brain), fold) > 0.99
+    assert found.fold_overlap == overlap(*found.folds)
+
+
+def test_overlaps_compare_two_kinds_with_two_trainings_of_one_kind(run, found):
+    other = attribute(run, "A", "sound")
+    table = overlap_table({"T": found, "A": other}).set_index(["pair", "where"])["overlap"]
+    same = np.mean([overlap(*pair) for pair in zip(found.folds, other.folds, strict=True)])
+    assert table["T and A, same people", "all ages"] == pytest.approx(same)
+    assert table["two of A, other people", "all ages"] == overlap(*other.folds)
+    young = overlap(found.groups["20–30"].top, other.groups["20–30"].top)
+    assert table["T and A, same people", "20–30 years"] == young
+    assert len(table) == 5
+    assert (overlap_table({"T": found, "A": found})["overlap"][[0, 3, 4]] == 1).all()
 
 
 def test_nothing_is_computed_again_until_a_network_changes(run, found, monkeypatch):

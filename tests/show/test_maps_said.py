@@ -19,3 +19,9 @@ def test_the_caption_of_figure_4_says_how_finely_the_maps_can_see():
     )
     assert "The networks look in 3 × 4 × 3 cells of 64 mm" in figure.caption
     assert figure.caption.endswith("Data: simulated scans.")
+
+
+def test_maps_in_half_precision_are_averaged_without_overflow():
+    volume = np.full((40, 40, 40), 50, np.float16)
+    picture = show.cbv_maps(volume, volume, np.diag([4.0, 4.0, 4.0, 1.0]), source="real scans")
+    assert "50.00 ml/100 ml on average" in picture.title
