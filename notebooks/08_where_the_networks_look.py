@@ -146,7 +146,7 @@ show.glue_number(
     "answer",
     f"These maps see cells of {cell:g} mm. The highest fifths of T and A overlap by {between}; "
     f"those of two networks of one kind, trained on different people, by {within}; unrelated "
-    "ones would by 0.20. With all layers random, maps still correlate with the learned ones by "
+    "ones would by 0.20. With all layers random, maps correlate with the learned ones by "
     f"{last}.",
 )
 whole = "Here one cell sees the whole head" if field > 220 else f"Here one cell sees {field:g} mm"

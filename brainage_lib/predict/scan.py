@@ -80,7 +80,7 @@ def predict_scan(
     model = "TAS" if sex else "TA"
     predicted = _stack(run, model, networks, sex, fold)
     around = _around(run, model, predicted, age)
-    warnings = _warn(run, scan, predicted if age is None else age)
+    warnings = _warn(run, scan, {"age": age, "predicted age": predicted})
     if not sex:
         warnings.append("sex is not known: stacked without it")
     if around["level"] is None:
@@ -149,7 +149,9 @@ def _around(run: Run, model: str, predicted: float, age: float | None) -> dict:
     return found
 
 
-def _warn(run: Run, scan: Mapping[str, Any] | pd.Series, age: float) -> list[str]:
+def _warn(
+    run: Run, scan: Mapping[str, Any] | pd.Series, known: dict[str, float | None]
+) -> list[str]:
     warnings = []
     if run.simulated and not str(scan["path"]).startswith(SIMULATED):
         warnings.append(
@@ -159,9 +161,10 @@ def _warn(run: Run, scan: Mapping[str, Any] | pd.Series, age: float) -> list[str
     trained = splits.loc[splits["role"].isin(["train", "validation"]), "scan_id"]
     cohort = read_cohort(run)
     ages = cohort.loc[cohort["scan_id"].isin(trained), "age"]
-    if not ages.min() <= age <= ages.max():
-        warnings.append(
-            f"{age:.0f} years is outside the ages on which the networks were trained "
-            f"({ages.min():.0f}–{ages.max():.0f})"
-        )
+    limits = f"{ages.min():.0f}–{ages.max():.0f}"
+    warnings += [
+        f"{what} {years:.0f} is outside the ages on which the networks were trained ({limits})"
+        for what, years in known.items()
+        if years is not None and not ages.min() <= years <= ages.max()
+    ]
     return warnings

@@ -177,7 +177,20 @@ def test_a_real_brain_and_networks_that_learned_from_simulated_ones(run, scan, b
 
 def test_an_age_that_the_networks_never_saw_is_said(run, brains):
     child = predict_scan(run, brain("whole") | {"age": 6.0, "sex": "F"}, brains)
-    assert any(warning.startswith("6 years is outside") for warning in child.warnings)
+    assert any(warning.startswith("age 6 is outside") for warning in child.warnings)
+    unknown = predict_scan(run, brain("whole"), brains)
+    assert not any(warning.startswith("age") for warning in unknown.warnings)
+
+
+def test_a_predicted_age_that_nobody_had_is_said(run, scan):
+    weights = weights_of(run, "T", 0)
+    before = weights.read_bytes()
+    save_weights(VGG8(grid(4).shape).start_at(4000), weights, {})
+    try:
+        found = predict_scan(run, scan)
+    finally:
+        weights.write_bytes(before)
+    assert any(warning.startswith("predicted age") for warning in found.warnings)
 
 
 def test_a_brain_of_which_half_is_missing_is_refused_with_the_reason(run, brains):
