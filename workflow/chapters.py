@@ -35,10 +35,17 @@ CHAPTERS = {
     "04_split": Chapter(("03_aicbv_synthesis",), ("splits.csv", "split_scores.csv")),
     "05_vgg8_training": Chapter(("04_split",), ("predictions.csv",)),
     "06_stacking_and_anova": Chapter(
-        ("05_vgg8_training",), ("stacking/table1.csv", "stacking/anova.csv")
+        ("05_vgg8_training",),
+        (
+            "stacking/table1.csv",
+            "stacking/anova.csv",
+            "stacking/coefficients.csv",
+            "stacking/model.json",
+            "stacking/calibration.json",
+        ),
     ),
     "07_by_age_and_study": Chapter(("06_stacking_and_anova",), ("table2.csv", "table3.csv")),
-    "08_where_the_networks_look": Chapter(("05_vgg8_training",)),
+    "08_where_the_networks_look": Chapter(("05_vgg8_training",), ("attribution/groups.csv",)),
     "09_does_cbv_help": Chapter(("05_vgg8_training", "06_stacking_and_anova"), ("cbv/ladder.csv",)),
     "10_the_claims": Chapter(("06_stacking_and_anova", "07_by_age_and_study"), ("ledger.csv",)),
     "00_one_scan": Chapter(("06_stacking_and_anova",)),
