@@ -1,6 +1,7 @@
 """Make a run and its book: check what was asked, let Snakemake do the rest.
 
-Arguments that are not listed below go to Snakemake, for instance ``--dry-run``.
+Arguments that are not listed below go to Snakemake: ``--dry-run``, or a file of the run folder,
+such as ``predictions.csv``, to go no further than that.
 """
 
 from __future__ import annotations
@@ -53,10 +54,11 @@ def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -
     failure.unlink(missing_ok=True)
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"),
-        "--directory", str(folder), "--cores", "all", "--nolock", "--rerun-incomplete",
+        "--directory", str(folder), "--cores", "all",
+        "--quiet", "rules", "host", "progress", "reason",
         # Not "code": a change in the Snakefile's wording is no reason to train again.
         "--rerun-triggers", "mtime", "params", "input",
-        "--quiet", "rules", "host", "progress", "reason", *rest,
+        "--nolock", "--rerun-incomplete", *rest,
     ]  # fmt: skip
     # Notebooks know their run by its name alone, so that no page shows where it lies.
     environment = os.environ | {"BRAINAGE_RUNS": str(folder.parent)}
@@ -65,7 +67,8 @@ def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -
         if failure.is_file():
             print(f"\n{failure.read_text(encoding='utf-8')}", end="", file=sys.stderr)
         return code
-    print(f"The book of the run {folder.name}: {folder / 'book' / 'html' / 'index.html'}")
+    if not rest:
+        print(f"The book of the run {folder.name}: {folder / 'book' / 'html' / 'index.html'}")
     return 0
 
 
