@@ -1,0 +1,95 @@
+"""Scores of blood volume maps: closed forms, and a ceiling that does not peep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from brainage_lib.train.cbv_scores import fit_baselines, measure, regions, score_scan
+from brainage_lib.train.people import Truth
+
+SHAPE = (14, 14, 14)
+
+
+def person(seed, own=0.0, vessels=True):
+    """Grey matter 5, white matter 2 ml/100 ml; vessels of 40 that the T1w does not show."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(SHAPE, bool)
+    mask[2:-2, 2:-2, 2:-2] = True
+    grey = rng.random(SHAPE)
+    vessel = 0.4 * (rng.random(SHAPE) < 0.05) * vessels
+    tissue = np.stack([grey, 1 - grey, np.zeros(SHAPE)]) * (1 - vessel) * mask
+    cbv = (5 * tissue[0] + 2 * tissue[1] + 100 * vessel) * mask
+    cbv += own * rng.normal(size=SHAPE) * mask
+    t1w = (0.5 * grey + 0.9 * (1 - grey)) * mask
+    return Truth(t1w.astype(np.float16), cbv.astype(np.float32), tissue.astype(np.float32), mask)
+
+
+@pytest.fixture(scope="module")
+def baselines():
+    return fit_baselines([person(seed, vessels=False) for seed in range(3)], seed=0)
+
+
+def test_tissue_means_are_those_that_the_people_were_made_with(baselines):
+    assert baselines.tissue_means[:2] == pytest.approx([5, 2], abs=0.01)
+
+
+def test_where_tissue_is_all_every_predictor_is_right(baselines):
+    truth = person(9, vessels=False)
+    scores = score_scan(truth, truth.cbv, baselines)
+    wide = scores.pivot_table(index="predictor", columns=["region", "measure"], values="value")
+    assert (wide["brain"]["pearson"] > 0.99).all()
+    assert wide.loc["network", ("brain", "r2")] == 1
+    assert wide.loc["tissue means", ("brain", "r2")] == pytest.approx(1, abs=1e-3)
+
+
+def test_the_ceiling_cannot_read_vessels_from_what_the_tissue_leaves():
+    people = [person(seed) for seed in range(6)]
+    scores = score_scan(person(20), person(20).cbv, fit_baselines(people, seed=0))
+    r2 = scores[(scores["measure"] == "r2") & (scores["region"] == "brain")]
+    r2 = r2.set_index("predictor")["value"]
+    # Vessels are most of the variance here and in no signal; one minus the sum of the
+    # tissues would give all of it away.
+    assert r2["ceiling"] < 0.3
+
+
+def test_the_place_mean_leaves_a_person_out_of_their_own_features():
+    # CBV is noise here: nothing can be learned, unless a voxel's own value is in its features.
+    people = [person(seed, own=3.0, vessels=False) for seed in range(4)]
+    found = fit_baselines(people, seed=0)
+    truth = person(30, own=3.0, vessels=False)
+    scores = score_scan(truth, truth.cbv, found)
+    left = scores[(scores["measure"] == "residual_r2") & (scores["region"] == "brain")]
+    assert left.set_index("predictor")["value"]["ceiling"] < 0.05
+
+
+def test_measures_agree_with_their_definitions():
+    rng = np.random.default_rng(0)
+    true, found, tissue = rng.random((3, 200))
+    scores = measure(found, true, tissue)
+    mse = np.mean((found - true) ** 2)
+    assert scores["pearson"] == pytest.approx(np.corrcoef(found, true)[0, 1])
+    assert scores["spearman"] == pytest.approx(spearmanr(found, true).statistic)
+    assert scores["r2"] == pytest.approx(1 - mse / np.var(true))
+    assert scores["residual_r2"] == pytest.approx(1 - mse / np.mean((tissue - true) ** 2))
+    assert scores["psnr"] == pytest.approx(10 * np.log10(np.ptp(true) ** 2 / mse))
+    assert scores["mae"] == pytest.approx(np.abs(found - true).mean())
+
+
+def test_tissue_means_explain_nothing_beyond_tissue():
+    true, tissue = np.random.default_rng(1).random((2, 50))
+    assert measure(tissue, true, tissue)["residual_r2"] == 0
+    assert np.isnan(measure(np.ones(50), true, tissue)["pearson"])
+
+
+def test_pure_regions_hold_no_vessels():
+    truth = person(3)
+    found = regions(truth)
+    tissue = truth.tissue[:, truth.mask]
+    assert found["brain"].all()
+    for name, row in (("grey matter", 0), ("white matter", 1)):
+        inside = found[name]
+        assert 0 < inside.sum() < inside.size
+        assert (tissue[row, inside] >= 0.8).all()
+        assert (tissue[:, inside].sum(axis=0) > 0.95).all()

@@ -1,0 +1,180 @@
+"""All trainings of a run: planned, fitted once, predicted for every scan with its role."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from brainage_lib.data import VolumeWriter
+from brainage_lib.imaging import grid
+from brainage_lib.models import count_parameters
+from brainage_lib.run import NetworkKey, load_profile, start_run
+from brainage_lib.tables import MANIFEST, PREDICTIONS, QUALITY, SPLITS, read_table, write_table
+from brainage_lib.train import cohort, network_features, predict_network
+
+SHAPE = grid(4).shape
+SCANS = 8
+PROFILE = {
+    "cohort": "none.csv", "grid_mm": 4, "modes": ["paper", "sound"], "folds": 2, "epochs": 1,
+    "patience": 1, "batch": 3, "learning_rate": 0.0001, "nets": ["T", "A"],
+    "generator": {
+        "size": "demo", "patch": 16, "overlap": 0.25, "people": 1, "steps": 1, "batch": 1,
+        "learning_rate": 0.001,
+    },
+}  # fmt: skip
+
+
+def scan_id(number):
+    return f"s{number}"
+
+
+def make_run(folder, **changes):
+    (folder / "asked.yml").write_text(yaml.safe_dump(PROFILE | changes))
+    return start_run(folder, folder / "asked.yml")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Eight scans, the last one a patient; the seventh was put aside."""
+    run = make_run(tmp_path_factory.mktemp("run"))
+    people = pd.DataFrame(
+        {
+            "scan_id": scan_id(number), "participant_id": scan_id(number), "project": "IXI",
+            "session": "1", "age": 20.0 + 9 * number, "sex": "FM"[number % 2],
+            "diagnosis": "control" if number < 7 else "AD", "path": "none.nii.gz",
+            "t1w_state": "mni152-brain",
+        }
+        for number in range(SCANS)
+    )  # fmt: skip
+    write_table(people, run.path("manifest.csv"), MANIFEST)
+    quality = people[["scan_id", "project"]].assign(
+        verdict=["drop" if n == 6 else "keep" for n in range(SCANS)], reasons=""
+    )
+    for name in QUALITY.columns:
+        if name not in quality:
+            quality[name] = 1.0
+    write_table(quality, run.path("quality.csv"), QUALITY)
+    run.path("cohort.json").write_text(json.dumps({"simulated": False}))
+    roles = {
+        ("paper", 0): ["train"] * 4 + ["validation", "test", None, "train"],
+        ("sound", 0): ["train", "validation", "train", "test", "test", "train", None, "apart"],
+        ("sound", 1): ["test", "test", "train", "train", "validation", "train", None, "apart"],
+    }
+    splits = pd.DataFrame(
+        {"scan_id": scan_id(n), "mode": mode, "fold": fold, "role": role, "partition": pd.NA}
+        for (mode, fold), of in roles.items()
+        for n, role in enumerate(of)
+        if role
+    ).astype({"partition": "Int64"})
+    write_table(splits, run.path("splits.csv"), SPLITS)
+    rng = np.random.default_rng(1)
+    for name, scale in (("t1w", 1), ("cbv", 7)):
+        with VolumeWriter(run.path("volumes", name), SHAPE) as writer:
+            for number in range(SCANS):
+                writer.add(scan_id(number), scale * rng.random(SHAPE, dtype=np.float32))
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(run):
+    return cohort.fit_networks(run)
+
+
+@pytest.fixture(scope="module")
+def predicted(run, trained):
+    return cohort.predict_networks(run)
+
+
+def test_every_network_mode_seed_and_fold_is_planned_once(tmp_path):
+    make_run(tmp_path, seeds=[0, 1], folds=3)
+    plan = cohort.plan_networks(load_profile(tmp_path / "profile.yml"))
+    assert len(plan) == len(set(plan)) == 2 * 2 * (1 + 3)
+    assert NetworkKey("paper", "sound", "A", 1, 2) in plan
+    assert NetworkKey("paper", "paper", "T", 0, 1) not in plan
+
+
+def test_each_training_has_a_seed_of_its_own(tmp_path):
+    make_run(tmp_path, seeds=[0, 1], folds=3)
+    plan = cohort.plan_networks(load_profile(tmp_path / "profile.yml"))
+    assert len({cohort.training_seed(key) for key in plan}) == len(plan)
+
+
+def test_trainings_are_told_with_their_scans_and_errors(run, trained):
+    assert list(trained["mode"] + trained["net"]) == [
+        "paperT", "paperA", "soundT", "soundA", "soundT", "soundA",
+    ]  # fmt: skip
+    assert trained["n_train"].tolist() == [5, 5, 3, 3, 3, 3]
+    assert trained["n_validation"].tolist() == [1] * 6
+    network = cohort.load_network(run, NetworkKey("paper", "sound", "A", 0, 1))
+    assert (trained["parameters"] == count_parameters(network)).all()
+    logs = cohort.read_logs(run)
+    assert logs["validation_mae"].to_numpy() == pytest.approx(trained["validation_mae"].to_numpy())
+
+
+def test_what_is_trained_is_not_trained_again(run, trained, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(cohort, "fit_network", never)
+    pd.testing.assert_frame_equal(cohort.fit_networks(run), trained)
+    run.network_folder("paper", "sound", "T", 0, 1).joinpath("log.csv").write_text("changed")
+    try:
+        with pytest.raises(AssertionError, match="trained again"):
+            cohort.fit_networks(run)
+    finally:
+        monkeypatch.undo()
+        cohort.fit_networks(run)
+
+
+def test_predictions_are_the_networks_with_the_splits_roles(run, predicted):
+    assert len(predicted) == 6 * 7
+    assert "s6" not in set(predicted["scan_id"])
+    pd.testing.assert_frame_equal(predicted, read_table(run.path("predictions.csv"), PREDICTIONS))
+    rows = predicted[(predicted["mode"] == "sound") & (predicted["fold"] == 1)]
+    assert dict(zip(rows["scan_id"], rows["role"], strict=True)) == {
+        "s0": "test", "s1": "test", "s2": "train", "s3": "train", "s4": "validation",
+        "s5": "train", "s7": "apart",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("net", ["T", "A"])
+def test_a_prediction_is_what_its_network_says_of_the_normalised_volume(run, predicted, net):
+    from brainage_lib.data import network_inputs
+
+    key = NetworkKey("paper", "sound", net, 0, 0)
+    model = cohort.load_network(run, key)
+    ids = ["s0", "s1", "s2", "s3", "s4", "s5", "s7"]
+    volumes = network_inputs(run, net, ids)
+    rows = predicted[
+        (predicted["mode"] == "sound") & (predicted["fold"] == 0) & (predicted["net"] == net)
+    ].set_index("scan_id")
+    np.testing.assert_allclose(
+        rows.loc[ids, "predicted_age"], predict_network(model, volumes), rtol=1e-5
+    )
+    features = np.load(run.network_folder(*key) / "features.npy")
+    np.testing.assert_allclose(features, network_features(model, volumes), rtol=1e-4, atol=1e-5)
+
+
+def test_predictions_are_kept_until_a_network_changes(run, predicted, monkeypatch):
+    asked = []
+    original = cohort.load_network
+    monkeypatch.setattr(
+        cohort, "load_network", lambda run, key: asked.append(key) or original(run, key)
+    )
+    cohort.predict_networks(run)
+    assert asked == []
+    key = NetworkKey("paper", "paper", "T", 0, 0)
+    (run.network_folder(*key) / "ages.npy").unlink()
+    cohort.predict_networks(run)
+    assert asked == [key]
+
+
+def test_the_networks_settings_stand_beside_the_papers(run):
+    network = cohort.load_network(run, NetworkKey("paper", "paper", "T", 0, 0))
+    table = cohort.describe_network(network, run.profile).set_index("setting")
+    assert table.loc["Epochs, at most"].tolist() == ["100", "1"]
+    assert table.loc["Learning rate of Adam"].tolist() == ["0.0001", "0.0001"]
