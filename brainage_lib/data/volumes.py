@@ -23,6 +23,7 @@ from brainage_lib.errors import BadImage, BadInput, UserError
 from brainage_lib.files import replacing
 from brainage_lib.imaging import grid, judge, measure_quality, normalise
 from brainage_lib.run import Run, code_digest, progress
+from brainage_lib.run.processes import stop_with_parent
 from brainage_lib.tables import QUALITY, read_table, write_table
 
 MEASURES = [
@@ -205,7 +206,7 @@ def _scatter(
     # A fresh interpreter each: a forked one would inherit the threads and locks of
     # whatever the notebook has loaded. The queue is short, so that volumes do not pile up.
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn)
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=stop_with_parent)
     waiting: deque = deque()
     try:
         for scan in scans:

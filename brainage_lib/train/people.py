@@ -17,6 +17,7 @@ from brainage_lib.data import VolumeStore, VolumeWriter
 from brainage_lib.errors import UserError
 from brainage_lib.imaging import grid, normalise
 from brainage_lib.run import Run, progress
+from brainage_lib.run.processes import stop_with_parent
 
 STORE = ("aicbv", "people")
 
@@ -64,7 +65,8 @@ def scatter(function: Callable, items: Sequence[tuple], workers: int) -> Iterato
         return
     # Fresh interpreters: forked ones would inherit threads and locks. The queue is short, so
     # that volumes do not pile up.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=stop_with_parent)
     waiting: deque = deque()
     try:
         for item in items:
