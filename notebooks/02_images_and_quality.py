@@ -46,7 +46,7 @@ show.verdict_counts(quality, source=run.source)
 # ## What was put aside, and why
 
 # %%
-show.reasons_table(quality, source=run.source)
+show.reasons_table(data.put_aside(run), source=run.source)
 
 # %% [markdown]
 # ## The steps on one scan

@@ -18,7 +18,7 @@
 #
 # **Question.** Does the error depend on age, study and sex, and is one model better for some people?
 #
-# **Answer.** {glue:text}`by_age:` {glue:text}`by_study:`
+# **Answer.** {glue:text}`by_age:`. {glue:text}`by_study:`.
 
 # %% tags=["parameters"]
 run = "demo"
