@@ -25,7 +25,7 @@ lint: $(READY)
 	$(VENV)/bin/lint-imports && $(PYTHON) workflow/check_notebooks.py
 
 lab: $(READY)
-	JUPYTER_CONFIG_DIR=.jupyter $(PYTHON) -m jupyter lab --no-browser
+	JUPYTER_CONFIG_DIR=.jupyter $(PYTHON) -m jupyter lab --no-browser $(if $(filter 0,$(shell id -u)),--allow-root)
 
 bench: $(READY)
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(PYTHON) $$file || exit 1; done
