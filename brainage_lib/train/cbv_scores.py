@@ -30,8 +30,6 @@ PURE = 0.8
 VESSELS = 0.05
 """… and share of large vessels up to which it does."""
 
-TISSUE = "tissue means"
-
 
 class Baselines(NamedTuple):
     """Predictors without a network, estimated on people outside the cohort.
@@ -114,21 +112,23 @@ def regions(truth: Truth) -> dict[str, np.ndarray]:
     }
 
 
-def measure(found: np.ndarray, true: np.ndarray, tissue: np.ndarray) -> dict[str, float]:
+def measure(found: np.ndarray, true: np.ndarray, shares: np.ndarray) -> dict[str, float]:
     """Scores of predicted CBV in the voxels of one region of one scan.
 
     Parameters
     ----------
-    found, true, tissue : (n,) arrays
-        ml/100 ml: predicted, true, and predicted from the means of the tissues.
+    found, true : (n,) arrays
+        ml/100 ml.
+    shares : (n, 3) array
+        The voxels' true tissue.
 
     Returns
     -------
     dict
-        ``pearson``, ``spearman`` (NaN for a constant prediction); ``r2``; ``residual_r2``,
-        the share of what the tissue means leave over that is explained, 1 − SSE/SSE(tissue),
-        below 0 where they are the better guess; ``mae`` in ml/100 ml; ``psnr`` in dB,
-        10·log10(range(true)²/MSE).
+        ``pearson``, ``spearman`` (NaN for a constant prediction); ``r2``, 1 − MSE/variance;
+        ``residual_r2``, the squared correlation of what is left of both after a regression on
+        tissue: the most that the map, however scaled, can say beyond it; ``mae`` in
+        ml/100 ml; ``psnr`` in dB, 10·log10(range(true)²/MSE).
     """
     squares = np.square(found - true).mean()
     varies = np.ptp(found) > 0
@@ -136,10 +136,21 @@ def measure(found: np.ndarray, true: np.ndarray, tissue: np.ndarray) -> dict[str
         "pearson": float(np.corrcoef(found, true)[0, 1]) if varies else np.nan,
         "spearman": float(stats.spearmanr(found, true).statistic) if varies else np.nan,
         "r2": float(1 - squares / true.var()),
-        "residual_r2": float(1 - squares / np.square(tissue - true).mean()),
+        "residual_r2": _residual_r2(found, true, shares),
         "mae": float(np.abs(found - true).mean()),
         "psnr": float(10 * np.log10(np.ptp(true) ** 2 / squares)) if squares else np.nan,
     }
+
+
+def _residual_r2(found: np.ndarray, true: np.ndarray, shares: np.ndarray) -> float:
+    design = np.column_stack([np.ones(len(true)), shares])
+    both = np.column_stack([found, true])
+    left = both - design @ np.linalg.lstsq(design, both, rcond=None)[0]
+    spread = left.std(axis=0)
+    # What a function of tissue leaves is rounding.
+    if (spread <= 1e-6 * np.maximum(both.std(axis=0), 1e-12)).any():
+        return 0.0
+    return float(np.corrcoef(left.T)[0, 1] ** 2)
 
 
 def score_scan(truth: Truth, network: np.ndarray, baselines: Baselines) -> pd.DataFrame:
@@ -158,9 +169,10 @@ def score_scan(truth: Truth, network: np.ndarray, baselines: Baselines) -> pd.Da
         Columns predictor, region, measure, value; a region of fewer than ten voxels is left
         out.
     """
+    shares = _shares(truth)
     found = {
         "network": network[truth.mask].astype(np.float64),
-        TISSUE: _shares(truth) @ baselines.tissue_means,
+        "tissue means": shares @ baselines.tissue_means,
         "T1w transform": baselines.transform.predict(truth.t1w[truth.mask].astype(np.float64)),
         "ceiling": baselines.ceiling.predict(_known(truth, baselines.place)),
     }
@@ -170,6 +182,6 @@ def score_scan(truth: Truth, network: np.ndarray, baselines: Baselines) -> pd.Da
         for region, inside in regions(truth).items()
         if inside.sum() >= 10
         for predictor, values in found.items()
-        for name, value in measure(values[inside], true[inside], found[TISSUE][inside]).items()
+        for name, value in measure(values[inside], true[inside], shares[inside]).items()
     ]
     return pd.DataFrame(rows, columns=["predictor", "region", "measure", "value"])

@@ -66,21 +66,41 @@ def test_the_place_mean_leaves_a_person_out_of_their_own_features():
 
 def test_measures_agree_with_their_definitions():
     rng = np.random.default_rng(0)
-    true, found, tissue = rng.random((3, 200))
-    scores = measure(found, true, tissue)
+    true, found = rng.random((2, 200))
+    shares = rng.dirichlet([1, 1, 1], 200)
+    scores = measure(found, true, shares)
     mse = np.mean((found - true) ** 2)
     assert scores["pearson"] == pytest.approx(np.corrcoef(found, true)[0, 1])
     assert scores["spearman"] == pytest.approx(spearmanr(found, true).statistic)
     assert scores["r2"] == pytest.approx(1 - mse / np.var(true))
-    assert scores["residual_r2"] == pytest.approx(1 - mse / np.mean((tissue - true) ** 2))
     assert scores["psnr"] == pytest.approx(10 * np.log10(np.ptp(true) ** 2 / mse))
     assert scores["mae"] == pytest.approx(np.abs(found - true).mean())
 
 
-def test_tissue_means_explain_nothing_beyond_tissue():
-    true, tissue = np.random.default_rng(1).random((2, 50))
-    assert measure(tissue, true, tissue)["residual_r2"] == 0
-    assert np.isnan(measure(np.ones(50), true, tissue)["pearson"])
+def test_the_residual_score_is_the_partial_correlation_given_tissue():
+    rng = np.random.default_rng(2)
+    shares = rng.dirichlet([1, 1, 1], 500)
+    own = rng.normal(size=500)
+    tissue = shares @ [5, 2, 4]
+    true = tissue + own
+    # A map of tissue and noise says nothing beyond tissue, at any scale or offset.
+    for found in (tissue, 3 * tissue + 7):
+        assert measure(found, true, shares)["residual_r2"] == 0
+    assert measure(tissue + rng.normal(size=500), true, shares)["residual_r2"] < 0.02
+    assert measure(0.5 * tissue + own, true, shares)["residual_r2"] == pytest.approx(1)
+    # By the formula: statsmodels' gain in R² of adding the map to tissue, over what was left.
+    import statsmodels.api as sm
+
+    found = tissue + own + rng.normal(size=500)
+    smaller = sm.OLS(true, sm.add_constant(shares[:, :2])).fit()
+    larger = sm.OLS(true, sm.add_constant(np.column_stack([shares[:, :2], found]))).fit()
+    expected = 1 - larger.ssr / smaller.ssr
+    assert measure(found, true, shares)["residual_r2"] == pytest.approx(expected)
+
+
+def test_a_constant_map_has_no_correlation():
+    true = np.random.default_rng(1).random(50)
+    assert np.isnan(measure(np.ones(50), true, np.ones((50, 3)))["pearson"])
 
 
 def test_pure_regions_hold_no_vessels():
