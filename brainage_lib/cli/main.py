@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from brainage_lib import __version__
-from brainage_lib.errors import UserError
+from brainage_lib.errors import UserError, WrongUsage
 
 app = typer.Typer(
     name="brainage",
@@ -61,6 +61,38 @@ def manifest_check(
         f"{manifest}: {len(table)} scans of {table['participant_id'].nunique()} participants in "
         f"{table['project'].nunique()} projects, nothing to mend"
     )
+
+
+@app.command("train")
+def train_command(
+    run: Annotated[str, typer.Argument(help="Name of a run, or path of its folder.")],
+    training: Annotated[
+        str | None,
+        typer.Argument(help="RECIPE/MODE/NET-sSEED/FOLD; all that are missing unless given."),
+    ] = None,
+) -> None:
+    """Train the networks of a run whose splits and volumes are there (chapters 1 to 4).
+
+    What is up to date is left alone; an interrupted training goes on where it stopped.
+    Example: `brainage train demo paper/sound/T-s0/1`
+    """
+    from brainage_lib.run import Run, locate, plan_networks
+    from brainage_lib.train.cohort import fit_networks
+
+    found = Run(locate(run))
+    keys = {key.place: key for key in plan_networks(found.profile)}
+    if training is not None and training not in keys:
+        raise WrongUsage(f"{training} is no training of this run; it has {', '.join(keys)}")
+    wanted = list(keys.values()) if training is None else [keys[training]]
+    trained = fit_networks(found, wanted)
+    for key in wanted:
+        # Snakemake goes by times: what was found up to date is as good as new.
+        (found.network_folder(*key) / "weights.safetensors").touch()
+    for row in trained.itertuples():
+        typer.echo(
+            f"{row.recipe} {row.mode} {row.net} fold {row.fold}: epoch {row.best_epoch} of "
+            f"{row.epochs}, validation MAE {row.validation_mae:.2f} years"
+        )
 
 
 @app.command("stats")

@@ -1,7 +1,8 @@
 """A run is a folder: its profile, its run card, what in it is up to date, and progress."""
 
 from brainage_lib.run.chapter import Chapter, open_chapter
-from brainage_lib.run.folder import NetworkKey, Run, code_digest, locate, progress, start_run
+from brainage_lib.run.folder import Run, code_digest, locate, progress, start_run
+from brainage_lib.run.networks import NetworkKey, plan_networks
 from brainage_lib.run.profile import Profile, load_profile
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "load_profile",
     "locate",
     "open_chapter",
+    "plan_networks",
     "progress",
     "start_run",
 ]

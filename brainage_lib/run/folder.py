@@ -8,27 +8,18 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
 from brainage_lib.errors import WrongUsage
 from brainage_lib.files import digest_file, digest_files, read_json, write_json, write_text
+from brainage_lib.run.networks import NetworkKey
 from brainage_lib.run.profile import Profile, load_profile
 
 Item = TypeVar("Item")
 PACKAGE = Path(__file__).resolve().parents[1]
 SOURCES = (".py", ".yml", ".csv", ".json")
-
-
-class NetworkKey(NamedTuple):
-    """One training of a run."""
-
-    recipe: str
-    mode: str
-    net: str
-    seed: int
-    fold: int
 
 
 class Run:
@@ -53,7 +44,7 @@ class Run:
 
     def network_folder(self, recipe: str, mode: str, net: str, seed: int, fold: int) -> Path:
         """Folder of one training, the fields of a `NetworkKey`: its weights, log, checkpoint."""
-        return self.path("networks", recipe, mode, f"{net}-s{seed}", str(fold))
+        return self.path("networks", NetworkKey(recipe, mode, net, seed, fold).place)
 
     @cached_property
     def profile(self) -> Profile:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from brainage_lib.data.inputs import VOLUMES
 from brainage_lib.files import digest_file, replacing
 from brainage_lib.imaging import grid
 from brainage_lib.models import VGG8, load_weights, restore
-from brainage_lib.run import NetworkKey, Profile, Run, code_digest, progress
+from brainage_lib.run import NetworkKey, Profile, Run, code_digest, plan_networks, progress
 from brainage_lib.tables import PREDICTIONS, SPLITS, choose, read_table, write_table
 from brainage_lib.train.fit import fit_network
 from brainage_lib.train.predict import ages_and_features
@@ -31,16 +31,6 @@ PREDICTED_AT_ONCE = 8
 """Scans in a batch of predictions."""
 
 _DESCRIPTION = ["scan_id", "participant_id", "project", "session", "age", "sex", "diagnosis"]
-
-
-def plan_networks(profile: Profile) -> list[NetworkKey]:
-    """List the trainings that a profile asks for, in the order in which they run."""
-    return [
-        NetworkKey(recipe, mode, net, seed, fold)
-        for recipe, mode, seed in itertools.product(profile.recipes, profile.modes, profile.seeds)
-        for fold in range(profile.folds if mode == "sound" else 1)
-        for net in profile.nets
-    ]
 
 
 def train_settings(profile: Profile) -> TrainSettings:
@@ -76,8 +66,14 @@ def describe_network(network: VGG8, profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["setting", "paper", "this_run"])
 
 
-def fit_networks(run: Run) -> pd.DataFrame:
+def fit_networks(run: Run, keys: Sequence[NetworkKey] | None = None) -> pd.DataFrame:
     """Train every network of the run that is not there yet with these very inputs.
+
+    Parameters
+    ----------
+    run : Run
+    keys : sequence of NetworkKey, optional
+        Only these; all that the profile asks for unless given.
 
     Returns
     -------
@@ -85,9 +81,9 @@ def fit_networks(run: Run) -> pd.DataFrame:
         A row a training: recipe, mode, net, seed, fold, n_train, n_validation, epochs,
         best_epoch, validation_mae (years), parameters.
     """
-    profile, manifest = run.profile, kept(run)
+    manifest = kept(run)
     splits = read_table(run.path("splits.csv"), SPLITS)
-    plan = plan_networks(profile)
+    plan = plan_networks(run.profile) if keys is None else list(keys)
     rows = []
     for number, key in enumerate(plan, start=1):
         roles = _roles(splits, key)

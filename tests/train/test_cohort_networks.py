@@ -12,7 +12,7 @@ import yaml
 from brainage_lib.data import VolumeWriter
 from brainage_lib.imaging import grid
 from brainage_lib.models import count_parameters
-from brainage_lib.run import NetworkKey, load_profile, start_run
+from brainage_lib.run import NetworkKey, load_profile, plan_networks, start_run
 from brainage_lib.tables import MANIFEST, PREDICTIONS, QUALITY, SPLITS, read_table, write_table
 from brainage_lib.train import cohort, network_features, predict_network
 
@@ -91,7 +91,7 @@ def predicted(run, trained):
 
 def test_every_network_mode_seed_and_fold_is_planned_once(tmp_path):
     make_run(tmp_path, seeds=[0, 1], folds=3)
-    plan = cohort.plan_networks(load_profile(tmp_path / "profile.yml"))
+    plan = plan_networks(load_profile(tmp_path / "profile.yml"))
     assert len(plan) == len(set(plan)) == 2 * 2 * (1 + 3)
     assert NetworkKey("paper", "sound", "A", 1, 2) in plan
     assert NetworkKey("paper", "paper", "T", 0, 1) not in plan
@@ -99,7 +99,7 @@ def test_every_network_mode_seed_and_fold_is_planned_once(tmp_path):
 
 def test_each_training_has_a_seed_of_its_own(tmp_path):
     make_run(tmp_path, seeds=[0, 1], folds=3)
-    plan = cohort.plan_networks(load_profile(tmp_path / "profile.yml"))
+    plan = plan_networks(load_profile(tmp_path / "profile.yml"))
     assert len({cohort.training_seed(key) for key in plan}) == len(plan)
 
 
