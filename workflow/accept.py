@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from brainage_lib import show
 from brainage_lib.files import write_text
 from brainage_lib.run import Run, locate
 from brainage_lib.stats.paper import paper_table1
@@ -180,6 +181,7 @@ def main() -> int:
     table = results_table(run, ROOT / "book" / "recorded")
     text = readme.read_text(encoding="utf-8")
     write_text(readme, MARKED.sub(lambda match: f"{match[1]}\n{table}\n\n{match[2]}", text))
+    write_text(ROOT / "book" / "_static" / "pipeline.svg", show.pipeline().standalone())
     return 0
 
 

@@ -145,6 +145,12 @@ class Drawing(Shown):
         """Return the drawing with its words."""
         return self._figure(f'<div class="shown-drawing">{self.svg}</div>')
 
+    def standalone(self) -> str:
+        """Return the drawing as a file of its own: black on white wherever it is shown."""
+        return self.svg.replace(
+            "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" style="background:#fff" ', 1
+        )
+
 
 def captioned(text: str, source: str) -> str:
     """End a caption with where the scans come from.
