@@ -20,7 +20,7 @@ dura. So a structure's share of the brain mask is its share of TIV over this."""
 THIRD_VENTRICLE = 1.08
 """The painted ventricles include the third; the curve is of the lateral ones."""
 
-SHAPE_MM = ((45.0, 0.9), (18.0, 0.55))
+SHAPE_MM = ((45.0, 0.75), (18.0, 0.45))
 """(spacing of control points, SD of displacement) in mm: lobes and gyri that differ between
 people after an affine registration."""
 
@@ -28,10 +28,10 @@ POSE_MM, POSE_DEG, POSE_SCALE = 0.4, 0.5, 0.008
 """SDs of what an affine registration leaves: shift, rotation, log scale (each axis)."""
 
 
-REGIONAL_SD = 0.15
+REGIONAL_SD = 0.12
 """Between people: log of how strongly the cortex of a region thins."""
 
-FOLD_MM, FOLD_SD = 6.5, 0.35
+FOLD_MM, FOLD_SD = 6.5, 0.3
 """The template's cortex is the blur of 152 people's folds. A field of this spacing, as a log
 power of the tissue share, makes it into one person's crowns and furrows."""
 

@@ -25,7 +25,7 @@ CBV_DECLINE_PERCENT_Y = (0.0, 0.5)
 et al. 2000 none after partial-volume correction of flow."""
 
 
-T1_PERSON_SD = 0.01
+T1_PERSON_SD = 0.008
 
 
 @dataclass(frozen=True)
@@ -114,17 +114,17 @@ def _lesions(latent: float) -> float:
 def _t1_factors(latent: float, deviates: list[float]) -> dict[str, float]:
     """T1 by age, over that of a young adult (25).
 
-    White matter: shortest about 38, some 8 % longer by 80 (Yeatman et al. 2014, Nat Commun
+    White matter: shortest about 38, some 10 % longer by 80 (Yeatman et al. 2014, Nat Commun
     5:4932). Grey matter: shortens as iron and myelin gather, fast at first, most in the
     nuclei (Hallgren and Sourander 1958, J Neurochem 3:41: iron nears its final level by 40;
-    the sizes are our rounding). Between people 1 %: Wright et al. 2008 find 4 to 7 % with
+    the sizes are our rounding). Between people 0.8 %: Wright et al. 2008 find 4 to 7 % with
     their measurement.
     """
     gathered = 1 - np.exp(-(max(latent, 0) - 10) / 25)
     young = 1 - np.exp(-15 / 25)
     spread = np.exp(T1_PERSON_SD * np.asarray(deviates))
     return {
-        "grey": float((1 - 0.09 * (gathered - young)) * spread[0]),
-        "deep": float((1 - 0.18 * (gathered - young)) * spread[1]),
-        "white": float((1 + 0.08 * ((latent - 38) / 42) ** 2) * spread[2]),
+        "grey": float((1 - 0.12 * (gathered - young)) * spread[0]),
+        "deep": float((1 - 0.22 * (gathered - young)) * spread[1]),
+        "white": float((1 + 0.10 * ((latent - 38) / 42) ** 2) * spread[2]),
     }

@@ -14,8 +14,8 @@ from brainage_lib.simulate.signal import Sequence, signal
 from brainage_lib.simulate.sources import sequence_of, table
 from brainage_lib.simulate.uri import RANDOM, ScanSpec
 
-T1_SD_GREY = 0.02
-T1_SD_WHITE = (0.015, 0.035)
+T1_SD_GREY = 0.015
+T1_SD_WHITE = (0.012, 0.03)
 """SD of the log of T1 from place to place within a tissue of one person; white matter's grows
 from 20 to 80 years, as OASIS-1's white matter becomes uneven (our estimate from that)."""
 
