@@ -67,7 +67,7 @@ class QualitySettings(_Settings):
     brain_ml: tuple[float, float] = (700.0, 2500.0)
     template_correlation: Fraction = 0.6
     template_correlation_look: Fraction = 0.7
-    edge_fraction: Fraction = 0.02
+    edge_fraction: Fraction = 0.08
     look: Literal["keep", "drop"] = "keep"
 
 

@@ -112,13 +112,14 @@ def _lesions(latent: float) -> float:
 
 
 def _t1_factors(latent: float, deviates: list[float]) -> dict[str, float]:
-    """T1 by age, over that of a young adult (25).
+    """T1 by age, over that of a young adult (25). Directions from papers, sizes tuned.
 
-    White matter: shortest about 38, some 10 % longer by 80 (Yeatman et al. 2014, Nat Commun
+    White matter: shortest about 38, longer in old age (Yeatman et al. 2014, Nat Commun
     5:4932). Grey matter: shortens as iron and myelin gather, fast at first, most in the
-    nuclei (Hallgren and Sourander 1958, J Neurochem 3:41: iron nears its final level by 40;
-    the sizes are our rounding). Between people 0.8 %: Wright et al. 2008 find 4 to 7 % with
-    their measurement.
+    nuclei (Hallgren and Sourander 1958, J Neurochem 3:41: iron nears its final level by 40).
+    The sizes are larger, and the 0.8 % between people smaller, than these sources support
+    (Wright et al. 2008 find 4 to 7 % with their measurement): they were tuned, with the
+    nuisances of shape and scanner, until a ridge regression on the cohort erred by 6.5 years.
     """
     gathered = 1 - np.exp(-(max(latent, 0) - 10) / 25)
     young = 1 - np.exp(-15 / 25)
