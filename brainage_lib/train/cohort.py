@@ -27,7 +27,7 @@ _CODE = (
     "data/inputs.py", "models/vgg8.py", "train/fit.py", "train/loop.py", "train/batches.py",
     "train/settings.py",
 )  # fmt: skip
-PREDICTED_AT_ONCE = 8
+PREDICTED_AT_ONCE = 3
 """Scans in a batch of predictions."""
 
 _DESCRIPTION = ["scan_id", "participant_id", "project", "session", "age", "sex", "diagnosis"]
