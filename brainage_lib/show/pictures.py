@@ -158,7 +158,7 @@ def cbv_maps(
     maps = {} if true_cbv is None else {"true CBV": true_cbv}
     maps["AICBV"] = aicbv
     values = np.concatenate([volume[volume > 0] for volume in maps.values()])
-    window = (0.0, float(np.percentile(values, 99)) if values.size else 1.0)
+    window = (0.0, float(np.percentile(values, 95)) if values.size else 1.0)
     sheet = Sheet(1 + len(maps), 3, bars=0.8)
     for column, view in enumerate(VIEWS):
         sheet.label_columns(column, column, view)
