@@ -198,11 +198,8 @@ def glue_number(
 ) -> str:
     """Glue a number with its interval for the text of a page, and return the text.
 
-    In a page, with the last colon::
-
-        {glue:text}`/notebooks/06_stacking_and_anova.ipynb::NAME:`
-
-    A text is glued, not a number: of "4.10" myst-nb would make 4.1, and of "2,851" a pair.
+    A page prints it by the role ``glue:text`` and the name; another page puts the path of
+    the notebook and ``::`` before the name, and needs a colon after it. A text is glued, not a number: of "4.10" myst-nb would make 4.1, and of "2,851" a pair.
 
     Parameters
     ----------
