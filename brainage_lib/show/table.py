@@ -199,7 +199,8 @@ def glue_number(
     """Glue a number with its interval for the text of a page, and return the text.
 
     A page prints it by the role ``glue:text`` and the name; another page puts the path of
-    the notebook and ``::`` before the name, and needs a colon after it. A text is glued, not a number: of "4.10" myst-nb would make 4.1, and of "2,851" a pair.
+    the notebook and ``::`` before the name, and needs a colon after it. A
+    text is glued, not a number: of "4.10" myst-nb would make 4.1, and of "2,851" a pair.
 
     Parameters
     ----------
