@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +14,10 @@ from threadpoolctl import threadpool_limits
 
 from brainage_lib.data.cohort import SIMULATED, cohort_folder, open_scan, read_cohort
 from brainage_lib.data.store import VolumeStore, VolumeWriter
-from brainage_lib.errors import BadImage, BadInput, UserError
+from brainage_lib.errors import BadImage, BadInput
 from brainage_lib.files import replacing
 from brainage_lib.imaging import grid, judge, measure_quality, normalise
-from brainage_lib.run import Run, code_digest, progress
-from brainage_lib.run.processes import stop_with_parent
+from brainage_lib.run import Run, code_digest, progress, scatter
 from brainage_lib.tables import QUALITY, read_table, write_table
 
 MEASURES = [
@@ -182,7 +176,8 @@ def _prepare_all(run: Run, scans: list[dict], folder: Path | None, key: str) -> 
             if scan["scan_id"] in known
         }
         left = [scan for scan in scans if scan["scan_id"] not in measured]
-        results = _scatter(left, None if folder is None else str(folder), mm, run.profile.workers)
+        place = None if folder is None else str(folder)
+        results = scatter(prepare_scan, [(scan, place, mm) for scan in left], run.profile.workers)
         for result in progress(results, "Scans", len(left)):
             measured[result.scan_id] = {
                 "scan_id": result.scan_id,
@@ -192,36 +187,6 @@ def _prepare_all(run: Run, scans: list[dict], folder: Path | None, key: str) -> 
             if result.volume is not None and result.scan_id not in stored:
                 writer.add(result.scan_id, result.volume)
     write_measures()
-
-
-def _scatter(
-    scans: Sequence[dict], folder: str | None, mm: int, workers: int
-) -> Iterator[Prepared]:
-    """Prepare scans in several processes; results come in the order of ``scans``."""
-    workers = min(workers, len(scans))
-    if workers <= 1:
-        for scan in scans:
-            yield prepare_scan(scan, folder, mm)
-        return
-    # A fresh interpreter each: a forked one would inherit the threads and locks of
-    # whatever the notebook has loaded. The queue is short, so that volumes do not pile up.
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=stop_with_parent)
-    waiting: deque = deque()
-    try:
-        for scan in scans:
-            waiting.append(pool.submit(prepare_scan, scan, folder, mm))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool:
-        raise UserError(
-            "a process that prepared scans was ended from outside, perhaps for want of "
-            "memory; what is finished is kept: run it again with fewer workers in the profile"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _read_measures(path: str | os.PathLike) -> dict[str, dict]:

@@ -4,6 +4,7 @@ from brainage_lib.run.chapter import Chapter, open_chapter
 from brainage_lib.run.folder import Run, code_digest, locate, progress, start_run
 from brainage_lib.run.networks import NetworkKey, plan_networks
 from brainage_lib.run.profile import Profile, load_profile
+from brainage_lib.run.workers import scatter
 
 __all__ = [
     "Chapter",
@@ -16,5 +17,6 @@ __all__ = [
     "open_chapter",
     "plan_networks",
     "progress",
+    "scatter",
     "start_run",
 ]

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from brainage_lib import simulate
 from brainage_lib.data import VolumeStore, VolumeWriter
-from brainage_lib.errors import UserError
 from brainage_lib.imaging import grid, normalise
-from brainage_lib.run import Run, progress
-from brainage_lib.run.processes import stop_with_parent
+from brainage_lib.run import Run, progress, scatter
 
 STORE = ("aicbv", "people")
 
@@ -49,39 +43,6 @@ def open_truth(uri: str, mm: int) -> Truth:
         scan = simulate.open_scan(uri, grid(mm))
         t1w = normalise(np.where(scan.mask, scan.t1w, np.float32(0))).astype(np.float16)
     return Truth(t1w, scan.cbv, scan.tissue, scan.mask)
-
-
-def scatter(function: Callable, items: Sequence[tuple], workers: int) -> Iterator[Any]:
-    """Call ``function(*item)`` for each item in several processes; results come in order.
-
-    Raises
-    ------
-    UserError
-        A process was ended from outside.
-    """
-    workers = min(workers, len(items))
-    if workers <= 1:
-        yield from (function(*item) for item in items)
-        return
-    # Fresh interpreters: forked ones would inherit threads and locks. The queue is short, so
-    # that volumes do not pile up.
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=stop_with_parent)
-    waiting: deque = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, *item))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool:
-        raise UserError(
-            "a process that simulated scans was ended from outside, perhaps for want of "
-            "memory; run it again with fewer workers in the profile"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 class Pairs(Sequence):

@@ -21,7 +21,7 @@ from brainage_lib.data.store import VolumeStore
 from brainage_lib.data.volumes import kept, prepare_volumes, put_aside
 from brainage_lib.errors import BadInput, UserError
 from brainage_lib.imaging import grid, normalise, template
-from brainage_lib.run import start_run
+from brainage_lib.run import start_run, workers
 from brainage_lib.simulate import open_scan, simulate_cohort
 from brainage_lib.tables import MANIFEST, write_table
 
@@ -258,7 +258,7 @@ def test_a_dead_worker_is_reported_with_a_remedy(tmp_path, cohort, monkeypatch):
             future.set_exception(BrokenProcessPool("gone"))
             return future
 
-    monkeypatch.setattr(module, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
     run = make_run(tmp_path / "run", cohort, workers=2)
     with pytest.raises(UserError, match="fewer workers"):
         prepare_volumes(run)

@@ -13,7 +13,7 @@ from brainage_lib import simulate
 from brainage_lib.data import VolumeStore, VolumeWriter
 from brainage_lib.errors import UserError
 from brainage_lib.imaging import grid
-from brainage_lib.run import start_run
+from brainage_lib.run import scatter, start_run
 from brainage_lib.tables import MANIFEST, QUALITY, write_table
 from brainage_lib.train import aicbv, people
 
@@ -126,14 +126,14 @@ def _square(number):
 
 def test_scattered_results_come_in_order():
     items = [(number,) for number in range(9)]
-    assert list(people.scatter(_square, items, 1)) == [n * n for n in range(9)]
+    assert list(scatter(_square, items, 1)) == [n * n for n in range(9)]
 
 
 @pytest.mark.slow
 def test_processes_give_what_one_gives():
     uris = [(uri, 4) for uri in simulate.training_people(2, 8)]
-    alone = [truth.t1w for truth in people.scatter(people.open_truth, uris, 1)]
-    together = [truth.t1w for truth in people.scatter(people.open_truth, uris, 2)]
+    alone = [truth.t1w for truth in scatter(people.open_truth, uris, 1)]
+    together = [truth.t1w for truth in scatter(people.open_truth, uris, 2)]
     for one, two in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -143,4 +143,4 @@ def test_a_process_that_is_ended_is_said():
     import os
 
     with pytest.raises(UserError, match="fewer workers"):
-        list(people.scatter(os._exit, [(1,), (1,)], 2))
+        list(scatter(os._exit, [(1,), (1,)], 2))
