@@ -72,7 +72,7 @@ ages = pd.DataFrame(
         ("T: network on the T1w", found.networks["T"], None, None),
         ("A: network on AICBV", found.networks["A"], None, None),
         (f"{found.model}: stacked", found.predicted_age, found.interval_low, found.interval_high),
-        ("age in the manifest", example.scan["age"], None, None),
+        ("true age", example.scan["age"], None, None),
         ("age that the brain was made to show", example.latent_age, None, None),
     ],
     columns=["step", "years", "years_low", "years_high"],
@@ -109,7 +109,7 @@ show.table(
 years = show.number(found.predicted_age, 1)
 ends = [show.number(end, 1) for end in (found.interval_low, found.interval_high)]
 around = f" ({level} {ends[0]} to {ends[1]})" if found.level else f" ({level})"
-truth = f"The manifest says {show.number(example.scan['age'], 1)}"
+truth = f"The true age is {show.number(example.scan['age'], 1)}"
 if example.latent_age is not None:
     truth += f", and the brain was made to look {show.number(example.latent_age, 1)}"
 show.glue_number("answer", f"The scan looks {years} years old{around}. {truth}.")

@@ -48,7 +48,7 @@ manifest = data.kept(run)
 show.partition_divergence(scores, source=run.source)
 
 # %% [markdown]
-# Choosing the most typical partition as the test set makes the test easier than a scan taken at random: errors on unusual ages or studies are under-represented by construction. [Chapter 6](06_stacking_and_anova.ipynb) shows what that is worth.
+# Choosing the most typical partition as the test set makes the test easier than a scan taken at random: errors on unusual ages or studies are under-represented by construction. How much easier is not measured in this run: it would take a training on each of the ten partitions.
 #
 # ## Ages by split (Fig. 1c of the paper)
 

@@ -71,6 +71,8 @@ write_table(table1, run.path("stacking", "table1.csv"), TABLE1)
 show.table1(stats.paper_table1(), None, table1, source=run.source, headline=settings.headline)
 
 # %% [markdown]
+# **The two modes must not be subtracted.** They differ in what is tested (a tenth of the scans, chosen as typical, with people who were also trained on, against every control once) and in how much is learned from (nine tenths of the scans against what the other folds hold: with two folds, half). T and A are the networks' predictions after the regression; [chapter 5](05_vgg8_training.ipynb) has them before it.
+#
 # What the paper says: TA (3.96) beats T (4.10) and A (4.49). The intervals beside this run's numbers come from resampling the tested people; the paper prints none. From its MAE and MSE one can work out that each of its errors is known to about ± 0.4 years ([chapter 10](10_the_claims.ipynb)).
 #
 # ## Is the difference more than luck?
@@ -107,7 +109,7 @@ show.coefficients_table(
 )
 
 # %% [markdown]
-# The paper's sex coefficient is −0.168 years (p = 0.02): at the same brain, men are taken to be younger than women by two months, that is, male brains look older. A coefficient that small can be significant only where residuals are small: at p = 0.02 on 2,563 rows their SD is at most 1.83 years, against a root mean square error of 5.10 on the paper's own test scans ([chapter 10](10_the_claims.ipynb), findings 5 and 6). In this run, TAS leaves {glue:text}`residuals:`.
+# The paper's sex coefficient is −0.168 years (p = 0.02): at the same brain, men are taken to be younger than women by two months, which the paper reads as male brains looking older. A coefficient that small can be significant only where residuals are small: at p = 0.02 on 2,563 rows their SD is at most 1.83 years, against a root mean square error of 5.10 on the paper's own test scans ([chapter 10](10_the_claims.ipynb), findings 5 and 6). In this run, TAS leaves {glue:text}`residuals:`.
 #
 # ## Scatter and residuals (Fig. 3 of the paper)
 

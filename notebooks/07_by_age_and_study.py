@@ -16,7 +16,7 @@
 # %% [markdown]
 # # 7 · For whom?
 #
-# **Question.** Does the error depend on age, study and sex, and is one model better for some people?
+# **Question.** Does the error depend on age and study, and is one model better for some people?
 #
 # **Answer.** {glue:text}`by_age:`. {glue:text}`by_study:`.
 
@@ -68,7 +68,8 @@ show.mae_by_group_table(stats.paper_table3(), None, by_study, group="project", s
 #
 # ## Doubts
 #
-# - Sixteen groups and thirteen studies are twenty-nine comparisons. A group in which one model wins is not a finding.
+# - Sixteen groups and thirteen studies are twenty-nine comparisons. A group in which one model has the lowest error is not a finding: look whether the intervals in it exclude one another.
+# - A table by sex, and tests of these differences, are not here yet.
 # - In sound mode every control is tested once, so that the groups are larger than in paper mode and the numbers are those of several networks.
 
 # %% tags=["remove-input"]

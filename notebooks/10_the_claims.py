@@ -39,8 +39,9 @@ run, settings = chapter.run, chapter.run.profile
 
 # %%
 stacked = stats.stack(read_table(run.path("predictions.csv"), PREDICTIONS))
-main = {"mode": settings.headline["mode"], "recipe": settings.headline["recipe"]}
-seen = stats.observe(stacked, **main, replicates=settings.bootstrap, seed=settings.seed)
+seen = stats.observe(
+    stacked, recipe=settings.recipes[0], replicates=settings.bootstrap, seed=settings.seed
+)
 ledger = stats.ledger(this_run=seen)
 write_table(ledger, run.path("ledger.csv"), LEDGER)
 

@@ -277,8 +277,8 @@ def _mae_cell(value: dict) -> str:
 def lowest_counts(this_run: pd.DataFrame, group: str) -> str:
     """Say in how many groups each model has the lowest MAE, and of how many scans.
 
-    Groups in which two models share the lowest value (to 0.01 years, as printed) count for
-    neither.
+    Only groups of ten scans or more are counted. Groups in which two models share the lowest
+    value (to 0.01 years, as printed) count for neither.
     """
     rows = this_run[this_run["mae"].notna()]
     if rows.empty:
@@ -287,6 +287,9 @@ def lowest_counts(this_run: pd.DataFrame, group: str) -> str:
         says = ", ".join(f"{row.model} {number(row.mae)}" for row in rows.itertuples())
         n = count(int(rows["n_scans"].iloc[0]), "scan")
         return f"MAE in {rows[group].iloc[0]}: {says} years (n = {n})"
+    rows = rows[rows["n_scans"] >= SMALL]
+    if rows.empty:
+        return f"No group has {SMALL} scans in the test set"
     mae = rows.pivot_table(index=group, columns="model", values="mae", observed=True).round(2)
     alone = mae.eq(mae.min(axis=1), axis=0)
     alone = alone[alone.sum(axis=1) == 1]
@@ -299,4 +302,7 @@ def lowest_counts(this_run: pd.DataFrame, group: str) -> str:
     noun = "age group" if group == "age_group" else "study"
     plural = "age groups" if group == "age_group" else "studies"
     which = ", ".join(wins) if wins else "none alone"
-    return f"Lowest MAE in {count(len(mae), noun, plural)} (n = {count(n, 'scan')}): {which}"
+    return (
+        f"Lowest MAE in {count(len(mae), noun, plural)} of {SMALL} scans or more "
+        f"(n = {count(n, 'scan')}): {which}"
+    )

@@ -311,7 +311,7 @@ def _likeness(mask: np.ndarray, aicbv: np.ndarray, true_cbv: np.ndarray | None, 
         return "The scan is empty"
     mean = f"{number(float(aicbv[mask].mean()))} {unit}"
     if true_cbv is None:
-        return f"AICBV of one scan: {mean} on average; its true blood volume is not known"
+        return f"AICBV of one scan: {mean} on average; its true blood volume is not shown"
     pair = np.stack([aicbv[mask], true_cbv[mask]])
     if (pair.std(axis=1) == 0).any():
         return f"AICBV of one scan: {mean} on average"

@@ -90,7 +90,7 @@ def anova_table(
         title=_significant(_spoken_of(this_run, headline)),
         caption="Fitted rows: nested F test on the rows that the stacking was fitted on, as R's "
         "anova. Test rows: the same ratio on the test scans; of this run and the recorded one, p "
-        "comes from a bootstrap over people",
+        "comes from a bootstrap over people. A negative F: the larger model errs more there",
         source=source,
         name="anova",
         recorded_source=recorded_source,

@@ -57,7 +57,8 @@ def beside(
     for rung, second in seconds.items():
         name = "a second seed of net T" if rung == "T + T′" else f"net {rung[-1]}"
         if second.empty:
-            reasons[rung] = f"not run: no rows with {name}"
+            hint = " (seeds: [0, 1] in the profile)" if rung == "T + T′" else ""
+            reasons[rung] = f"not run: no rows with {name}{hint}"
             continue
         ages = second[[*key, "role", "predicted_age"]]
         ages = rows[[*key, "role"]].merge(ages, on=[*key, "role"], how="left")["predicted_age"]

@@ -74,7 +74,7 @@ def examine_manifest(path: str | os.PathLike) -> tuple[pd.DataFrame, list[tuple[
             findings.append((1, f"line 1, {name}: column is missing; add it"))
     if table.empty:
         findings.append((0, "no rows: the table needs at least one scan"))
-    if any(line <= 1 for line, _ in findings):
+    if table.empty or any(name not in table.columns for name in COLUMNS):
         return table, findings
     table = table.apply(lambda column: column.str.strip())
     for name in ("scan_id", "participant_id", "project", "session", "diagnosis", "path"):

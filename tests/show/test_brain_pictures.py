@@ -93,7 +93,7 @@ def test_likeness_of_maps_is_the_correlation_within_the_brain(volume):
 
 def test_unknown_blood_volume_is_said_to_be_unknown(volume):
     picture = show.cbv_maps(volume[0], volume[0], volume[1], source="real scans")
-    assert "not known" in picture.title
+    assert "not shown" in picture.title
     assert list(picture.data["map"]) == ["T1w", "AICBV"]
 
 

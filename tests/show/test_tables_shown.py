@@ -156,7 +156,15 @@ def test_shared_lowest_errors_count_for_nobody():
         project=["a", "a", "b", "b"], model=["T", "TA"] * 2, mae=[4.0, 3.0, 5.001, 5.002],
         n_scans=10,
     )  # fmt: skip
-    assert lowest_counts(rows, "project") == "Lowest MAE in 2 studies (n = 20 scans): TA in 1"
+    assert lowest_counts(rows, "project") == (
+        "Lowest MAE in 2 studies of 10 scans or more (n = 20 scans): TA in 1"
+    )
+
+
+def test_groups_of_fewer_than_ten_scans_are_not_counted():
+    rows = frame(project=["a", "a", "b", "b"], model=["T", "TA"] * 2, mae=[4.0, 3.0, 5.0, 6.0])
+    few = rows.assign(n_scans=[10, 10, 9, 9])
+    assert lowest_counts(few, "project").endswith("(n = 10 scans): TA in 1")
 
 
 def test_glued_text_reaches_the_page_as_it_was_written(monkeypatch):

@@ -186,7 +186,9 @@ def test_planted_errors_are_as_large_as_those_of_a_in_each_role(make_paper):
 
 def test_a_control_that_was_not_run_says_why(make_sound):
     table = ladder(make_sound(n=300, correlation=0.2, patients=0), **QUICK).set_index("rung")
-    assert table.loc["T + T′", "status"] == "not run: no rows with a second seed of net T"
+    assert table.loc["T + T′", "status"] == (
+        "not run: no rows with a second seed of net T (seeds: [0, 1] in the profile)"
+    )
     assert table.loc["T + M", "status"] == "not run: no rows with net M"
     assert table.loc["T + T′", "n_scans"] == 0
     assert table.loc[["T + T′", "T + F", "T + M"], "mae"].isna().all()

@@ -198,6 +198,6 @@ def _second_look(paper: Printed) -> Finding:
         f"when averaged (0.8: MAE {mae_at[0.8]:.2f}; 0.7: {mae_at[0.7]:.2f})",
         "unsupported",
         "AICBV is a function of the same T1w image, and no control with a second T network "
-        "was run; chapter 09 runs it",
+        "was run; chapter 09 compares with it where a run has a second seed",
         numbers={"enough": enough, "mae_08": mae_at[0.8], "mae_07": mae_at[0.7]},
     )
