@@ -131,6 +131,8 @@ def _predict(run: Run, key: NetworkKey, scan_ids: list[str]) -> np.ndarray:
         "weights": digest_file(folder / "weights.safetensors"),
         "volumes": digest_file(run.path("volumes", VOLUMES[key.net], "index.csv")),
         "scans": scan_ids,
+        # Sums in another order: the last bits depend on it.
+        "batch": PREDICTED_AT_ONCE,
         "code": code_digest("data/inputs.py", "models/vgg8.py", "train/predict.py"),
     }
     step, outputs = f"{place}/predictions", [f"{place}/ages.npy", f"{place}/features.npy"]
