@@ -44,13 +44,16 @@ network = models.VGG8(grid(settings.grid_mm).shape)
 network
 
 # %%
+large = models.VGG8(grid(1).shape)
+whole = models.count_parameters(large)
 show.table(
     cohort.describe_network(network, settings),
     by={"setting": "Setting"},
     columns={"paper": "Paper", "this_run": "This run"},
     title=f"VGG8 on the {settings.grid_mm} mm grid has "
     f"{models.count_parameters(network):,} parameters",
-    caption="At 1 mm it has 20.9 million, 94 % of them in the dense layers",
+    caption=f"At 1 mm it has {show.number(whole / 1e6, 1)} million, "
+    f"{show.percent(1 - models.count_parameters(large.blocks) / whole)} of them in dense layers",
     source=run.source,
     name="network",
 )
