@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from brainage_lib import __version__
+from brainage_lib.cli import manifest
 from brainage_lib.errors import UserError, WrongUsage
 
 app = typer.Typer(
@@ -18,8 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-manifest_app = typer.Typer(help="Tables of scans.", no_args_is_help=True)
-app.add_typer(manifest_app, name="manifest")
+app.add_typer(manifest.app, name="manifest")
 
 
 def main() -> None:
@@ -44,23 +44,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-@manifest_app.command("check")
-def manifest_check(
-    manifest: Annotated[Path, typer.Argument(help="A CSV file with a row a scan.")],
-) -> None:
-    """Check a table of scans; list every bad cell with line, column and remedy.
-
-    Example: `brainage manifest check data_manifest.csv`
-    """
-    from brainage_lib.tables import read_manifest
-
-    table = read_manifest(manifest)
-    typer.echo(
-        f"{manifest}: {len(table)} scans of {table['participant_id'].nunique()} participants in "
-        f"{table['project'].nunique()} projects, nothing to mend"
-    )
 
 
 @app.command("train")
