@@ -8,7 +8,9 @@ from brainage_lib.stats.bias import LinearBias, fit_bias, fold_corrected_gaps
 from brainage_lib.stats.calibration import calibrate, save_calibration_json
 from brainage_lib.stats.claims import ledger, observe
 from brainage_lib.stats.conformal import conformal_half_width, fold_intervals
+from brainage_lib.stats.disclosure import hidden_groups, hide_cells, hide_groups
 from brainage_lib.stats.divergence import kl_to_whole
+from brainage_lib.stats.error_groups import age_density, error_quantiles
 from brainage_lib.stats.ladder import (
     ladder,
     ladder_differences,
@@ -29,6 +31,7 @@ from brainage_lib.stats.metrics import (
 )
 from brainage_lib.stats.model_file import load_model_json, save_model_json, stacked_age
 from brainage_lib.stats.nested import anova, f_from_errors, nested_f
+from brainage_lib.stats.network_errors import network_errors
 from brainage_lib.stats.paper import (
     paper_anova,
     paper_claims,
@@ -50,6 +53,7 @@ from brainage_lib.stats.summary import compare_models, table1, table2, table3
 __all__ = [
     "LinearBias",
     "Stacked",
+    "age_density",
     "age_sd",
     "anova",
     "bootstrap_p",
@@ -58,11 +62,15 @@ __all__ = [
     "conformal_half_width",
     "detectable_gain",
     "detectable_sentence",
+    "error_quantiles",
     "evaluated",
     "f_from_errors",
     "fit_bias",
     "fold_corrected_gaps",
     "fold_intervals",
+    "hidden_groups",
+    "hide_cells",
+    "hide_groups",
     "holm",
     "kl_to_whole",
     "ladder",
@@ -74,6 +82,7 @@ __all__ = [
     "mae_with_interval",
     "mse",
     "nested_f",
+    "network_errors",
     "observe",
     "paired_differences",
     "paper_anova",

@@ -23,7 +23,7 @@ import pandas as pd
 
 from brainage_lib.errors import BadInput
 from brainage_lib.stats.regression import MODEL_TERMS, Fit, fit_model
-from brainage_lib.stats.wide import DESCRIPTION, widen
+from brainage_lib.stats.wide import DESCRIPTION, NETS, widen
 from brainage_lib.tables import MODELS
 
 FITTED_ON = {"paper": ("in-sample", "validation"), "sound": ("out-of-fold",)}
@@ -63,7 +63,8 @@ def stack(predictions: pd.DataFrame) -> Stacked:
     ----------
     predictions : DataFrame
         Schema ``PREDICTIONS``; the column ``recipe`` may be absent. Of each net the lowest
-        seed is used; other nets are left alone.
+        seed is used; other nets are left alone, and so are recipes with one of the two only
+        (a baseline) where another recipe has both.
 
     Returns
     -------
@@ -90,8 +91,8 @@ def stack(predictions: pd.DataFrame) -> Stacked:
     >>> stacked.rows.groupby("model")["stacked_age"].count().to_dict()
     {'A': 40, 'T': 40, 'TA': 40, 'TAS': 40}
     """
-    inputs = widen(predictions)
     rows, coefficients, warnings = [], [], []
+    inputs = widen(_with_both(predictions, warnings))
     for (recipe, mode), block in inputs.groupby(["recipe", "mode"], sort=False):
         split = _paper_fits if mode == "paper" else _sound_fits
         for fitted_on, fold, fitting, predicted in split(recipe, block, warnings):
@@ -139,6 +140,19 @@ def evaluated(stacked: Stacked) -> Iterator[tuple[dict[str, str], pd.DataFrame]]
             ages = test.loc[test["model"] == model, ["scan_id", "stacked_age"]]
             wide = wide.merge(ages.rename(columns={"stacked_age": model}), on="scan_id")
         yield dict(zip(keys, values, strict=True)), wide
+
+
+def _with_both(predictions: pd.DataFrame, warnings: list[str]) -> pd.DataFrame:
+    """Leave out recipes that have T or A alone: there is nothing to stack."""
+    if not {"recipe", "net"} <= set(predictions.columns):
+        return predictions
+    nets = predictions[predictions["net"].isin(NETS)].groupby("recipe", sort=False)["net"]
+    lacking = nets.nunique() < len(NETS)
+    single = list(lacking[lacking].index)
+    if not single or lacking.all():  # `widen` says what is missing
+        return predictions
+    warnings += [f"recipe {name} has one network only and is not stacked" for name in single]
+    return predictions[~predictions["recipe"].isin(single)]
 
 
 def _paper_fits(recipe: str, block: pd.DataFrame, warnings: list[str]) -> Iterator[tuple]:

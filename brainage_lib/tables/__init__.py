@@ -3,6 +3,7 @@
 from brainage_lib.tables.choose import choose
 from brainage_lib.tables.files import read_table, write_table
 from brainage_lib.tables.manifest import read_manifest
+from brainage_lib.tables.recorded import RECORDED, Recorded
 from brainage_lib.tables.schemas import (
     AGE_GROUPS,
     AICBV_SCORES,
@@ -42,6 +43,7 @@ __all__ = [
     "PREDICTIONS",
     "PROJECTS",
     "QUALITY",
+    "RECORDED",
     "RUNGS",
     "SPLITS",
     "SPLIT_SCORES",
@@ -49,6 +51,7 @@ __all__ = [
     "TABLE2",
     "TABLE3",
     "VERDICTS",
+    "Recorded",
     "age_group",
     "choose",
     "decade",

@@ -280,3 +280,13 @@ def test_stacking_is_the_same_twice(both_modes):
 def test_nobody_apart_gives_no_warning_and_the_same_types(make_sound):
     alone, apart = (stack(make_sound(n=60, patients=n)).rows for n in (0, 20))
     assert alone.dtypes.to_dict() == apart.dtypes.to_dict()
+
+
+def test_a_recipe_with_one_network_is_left_out_and_named(make_sound):
+    both = make_sound(n=60)
+    single = both[both["net"] == "T"].assign(recipe="linear")
+    stacked = stack(pd.concat([single, both], ignore_index=True))
+    assert set(stacked.rows["recipe"]) == {"paper"}
+    assert any("recipe linear has one network only" in warning for warning in stacked.warnings)
+    with pytest.raises(BadInput, match="no rows with net A"):
+        stack(single)
