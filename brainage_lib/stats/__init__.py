@@ -10,7 +10,7 @@ from brainage_lib.stats.claims import ledger, observe
 from brainage_lib.stats.conformal import conformal_half_width, fold_intervals
 from brainage_lib.stats.disclosure import hidden_groups, hide_cells, hide_groups
 from brainage_lib.stats.divergence import kl_to_whole
-from brainage_lib.stats.error_groups import age_density, error_quantiles
+from brainage_lib.stats.error_groups import age_density, error_quantiles, hide_by_group
 from brainage_lib.stats.ladder import (
     ladder,
     ladder_differences,
@@ -69,6 +69,7 @@ __all__ = [
     "fold_corrected_gaps",
     "fold_intervals",
     "hidden_groups",
+    "hide_by_group",
     "hide_cells",
     "hide_groups",
     "holm",

@@ -1,4 +1,4 @@
-"""What may be published of Figure 3: errors and predicted ages by decade, nobody by name."""
+"""What may be published of errors by group: Tables 2 and 3, and Figure 3 by decade."""
 
 from __future__ import annotations
 
@@ -12,10 +12,46 @@ from brainage_lib.stats.disclosure import (
     hide_groups,
 )
 from brainage_lib.stats.stacking import Stacked, evaluated
-from brainage_lib.tables import DECADES, MODELS, decade
+from brainage_lib.tables import DECADES, MODELS, age_group, decade
+from brainage_lib.tables.schemas import OUTSIDE
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 TAILS = ("q05", "q95")
+
+
+def hide_by_group(table: pd.DataFrame, stacked: Stacked, group: str) -> pd.DataFrame:
+    """Empty the groups of Table 2 or 3 that must not be published.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `table2` or `table3` give of ``stacked``.
+    stacked : Stacked
+    group : {"age_group", "project"}
+
+    Returns
+    -------
+    DataFrame
+        As `hide_groups` gives it. Age groups are hidden so that none follows from those of
+        ten years either, which other tables have.
+    """
+    parts = []
+    for key, block in evaluated(stacked):
+        of_scan = age_group(block["age"]).astype(str) if group == "age_group" else block["project"]
+        parts.append(block[["participant_id"]].assign(**key, **{group: np.asarray(of_scan)}))
+    return hide_groups(
+        table,
+        pd.concat(parts, ignore_index=True),
+        group,
+        key=["recipe", "mode", "fitted_on"],
+        kept=["model"],
+        within=_decade_of if group == "age_group" else None,
+    )
+
+
+def _decade_of(label: str) -> str:
+    """Decade of an age group; those outside are counted with the youngest."""
+    return "1" if label == OUTSIDE else label[0]
 
 
 def error_quantiles(stacked: Stacked) -> pd.DataFrame:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainage_lib import stats
-from brainage_lib.stats.disclosure import LEAST, hidden_groups, hide_cells, hide_groups
-from brainage_lib.stats.error_groups import age_density, error_quantiles
+from brainage_lib.stats.disclosure import LEAST, hidden_groups, hide_cells
+from brainage_lib.stats.error_groups import age_density, error_quantiles, hide_by_group
 from brainage_lib.tables import AGE_GROUPS, DECADES, age_group, decade
 from brainage_lib.tables.files import check_table
 from brainage_lib.tables.recorded import RECORDED
@@ -69,11 +69,8 @@ def test_error_of_a_hidden_group_does_not_follow_from_table_1(make_sound):
     predictions = make_sound(n=60, patients=0)
     stacked = stats.stack(predictions)
     test = stacked.rows[(stacked.rows["role"] == "test") & (stacked.rows["model"] == "T")]
-    key = ["recipe", "mode", "fitted_on"]
     members = test.assign(age_group=age_group(test["age"]).astype(str))
-    table = hide_groups(
-        stats.table2(stacked, 100), members, "age_group", key=key, kept=["model"], within=decade_of
-    )
+    table = hide_by_group(stats.table2(stacked, 100), stacked, "age_group")
     assert table["hidden"].any()
     assert table.loc[table["hidden"], ["mae", "n_scans", "n_participants"]].isna().all(axis=None)
     assert table.loc[table["hidden"], "small"].all()
@@ -185,3 +182,22 @@ def test_density_counts_scans_and_shows_no_cell_of_few(make_sound):
     for line in shown[shown["model"] == "T"].itertuples():
         assert counts.loc[line.decade, line.predicted_decade] == line.n_scans
     assert set(table["decade"]) <= set(DECADES)
+
+
+def test_what_is_told_of_claims_leaves_hidden_groups_out(make_sound):
+    stacked = stats.stack(make_sound(n=60, patients=3))
+    plain, told = (stats.observe(stacked, replicates=100, protected=hide) for hide in (False, True))
+    hidden = hide_by_group(stats.table2(stacked, 1), stacked, "age_group")
+    shown = hidden.loc[(hidden["n_scans"] > 0) & (hidden["age_group"] != "outside"), "age_group"]
+    assert f"of {shown.nunique()} age groups" in told[19]
+    assert f"of {shown.nunique()} age groups" not in plain[19]
+    assert "3 apart" in plain[37]
+    assert 37 not in told
+    assert told[11] == plain[11]
+
+
+def test_claims_about_groups_are_silent_where_every_group_is_hidden(make_paper):
+    stacked = stats.stack(make_paper(n=100))  # ten test scans
+    told = stats.observe(stacked, replicates=100, protected=True)
+    assert not {19, 20, 21, 23, 25, 26, 27, 28, 42} & set(told)
+    assert "10 test rows" in told[1]

@@ -11,6 +11,8 @@ import pandas as pd
 from brainage_lib.errors import WrongUsage
 from brainage_lib.stats.claims.finding import show_p, typeset
 from brainage_lib.stats.claims.groups import BOTH, below, best, starts
+from brainage_lib.stats.disclosure import LEAST
+from brainage_lib.stats.error_groups import hide_by_group
 from brainage_lib.stats.metrics import REPLICATES, mse
 from brainage_lib.stats.nested import anova
 from brainage_lib.stats.stacking import FITTED_ON, Stacked
@@ -32,6 +34,8 @@ class _Seen:
     rows: pd.DataFrame
     inputs: pd.DataFrame
     validation_only: pd.DataFrame
+    least: int
+    """People of whom something is said, at least."""
 
     def error(self, model: str, role: str = "test") -> pd.DataFrame:
         """Rows of a model with their ``gap``, stacked age − age in years."""
@@ -45,6 +49,7 @@ def observe(
     replicates: int = REPLICATES,
     seed: int = 0,
     recipe: str | None = None,
+    protected: bool = False,
 ) -> dict[int, str]:
     """Tell, for each finding that predictions can speak to, what this run saw.
 
@@ -57,6 +62,9 @@ def observe(
         Of the participant-cluster bootstrap.
     recipe : str, optional
         "paper" if it is there, else the first, unless given.
+    protected : bool
+        For publication: say nothing of groups that must be hidden
+        (`brainage_lib.stats.disclosure`), and no count of few people.
 
     Returns
     -------
@@ -78,7 +86,7 @@ def observe(
     )
     if one.rows.empty:
         raise WrongUsage(f"recipe {recipe} is not stacked in mode {mode!r}; use another mode")
-    seen = _by_mode(one, replicates, seed)
+    seen = _by_mode(one, replicates, seed, protected)
     told = {}
     for number, tell in _TELLERS.items():
         parts = [(mode.mode, tell(mode)) for mode in seen]
@@ -88,13 +96,17 @@ def observe(
     return told
 
 
-def _by_mode(stacked: Stacked, replicates: int, seed: int) -> list[_Seen]:
+def _by_mode(stacked: Stacked, replicates: int, seed: int, protected: bool) -> list[_Seen]:
+    by_age, by_project = table2(stacked, 1, seed), table3(stacked, 1, seed)
+    if protected:
+        by_age = hide_by_group(by_age, stacked, "age_group")
+        by_project = hide_by_group(by_project, stacked, "project")
     tables = {
         "table1": table1(stacked, replicates, seed),
         "anova": anova(stacked, replicates, seed),
         "differences": compare_models(stacked, replicates=replicates, seed=seed),
-        "by_age": table2(stacked, 1, seed),
-        "by_project": table3(stacked, 1, seed),
+        "by_age": by_age,
+        "by_project": by_project,
         "coefficients": stacked.coefficients,
         "rows": stacked.rows,
         "inputs": stacked.inputs,
@@ -110,7 +122,8 @@ def _by_mode(stacked: Stacked, replicates: int, seed: int) -> list[_Seen]:
             chosen[name] = part
         whole = tables["table1"]
         validation = whole[(whole["mode"] == mode) & (whole["fitted_on"] == "validation")]
-        seen.append(_Seen(mode=mode, validation_only=validation, **chosen))
+        least = LEAST if protected else 1
+        seen.append(_Seen(mode=mode, least=least, validation_only=validation, **chosen))
     return seen
 
 
@@ -168,7 +181,8 @@ def _rmse(seen: _Seen, model: str, role: str) -> float:
 def _sexes(seen: _Seen) -> str:
     gap = seen.error("TA")
     of = {sex: gap.loc[gap["sex"] == sex, "gap"] for sex in ("F", "M")}
-    if min(len(part) for part in of.values()) < 2:
+    people = gap.groupby("sex")["participant_id"].nunique()
+    if min(len(part) for part in of.values()) < 2 or people.min() < seen.least:
         return ""
     error = np.sqrt(sum(part.var(ddof=1) / len(part) for part in of.values()))
     return (
@@ -212,13 +226,15 @@ def _groups(table: pd.DataFrame, group: str) -> tuple[list[str], dict[str, np.nd
     """List the groups that have test scans, and their MAE by model."""
     table = table[(table["n_scans"] > 0) & (table[group] != "outside")]
     labels = list(dict.fromkeys(table[group]))
-    wide = table.pivot(index=group, columns="model", values="mae").loc[labels]
+    wide = table.pivot(index=group, columns="model", values="mae").reindex(labels, columns=MODELS)
     return labels, {model: wide[model].to_numpy() for model in MODELS}
 
 
 def _counts(table: str, group: str, noun: str) -> Callable[[_Seen], str]:
     def tell(seen: _Seen) -> str:
         labels, mae = _groups(getattr(seen, table), group)
+        if not labels:
+            return ""
         names = best(mae)
         count = {name: int((names == name).sum()) for name in ("T", "A", BOTH)}
         return (
@@ -237,7 +253,7 @@ def _best_between(model: str, low: int, high: int) -> Callable[[_Seen], str]:
         lower = np.array(starts(labels))
         inside = (lower >= low) & (lower < high)
         if not inside.any():
-            return f"no test scans between {low} and {high}"
+            return "" if seen.least > 1 else f"no test scans between {low} and {high}"
         table = seen.by_age[seen.by_age["model"] == model].set_index("age_group")
         n = int(table.loc[np.array(labels)[inside], "n_scans"].sum())
         wins = int((best(mae)[inside] == model).sum())
@@ -249,6 +265,8 @@ def _best_between(model: str, low: int, high: int) -> Callable[[_Seen], str]:
 def _sex_by(table: str, group: str, noun: str) -> Callable[[_Seen], str]:
     def tell(seen: _Seen) -> str:
         labels, mae = _groups(getattr(seen, table), group)
+        if not labels:
+            return ""
         return f"TAS below TA in {below(mae, 'TAS', 'TA').sum()} of {len(labels)} {noun}"
 
     return tell
@@ -299,12 +317,15 @@ def _shared_people(seen: _Seen) -> str:
         test = people.get("test", set())
         learned = people.get("train", set()) | people.get("validation", set())
         shared, tested = shared + len(test & learned), tested + len(test)
-    return f"{shared} of {tested:,} tested people have scans in training or validation"
+    some = f"fewer than {seen.least}" if 0 < shared < seen.least else f"{shared}"
+    return f"{some} of {tested:,} tested people have scans in training or validation"
 
 
 def _patients(seen: _Seen) -> str:
     scans = seen.inputs.drop_duplicates(["scan_id", "role"])
     ill = scans[scans["diagnosis"] != "control"]
+    if ill.groupby("role")["participant_id"].nunique().min() < seen.least:
+        return ""
     counts = ill.groupby("role")["scan_id"].nunique()
     if counts.empty:
         return "all scans are of controls"
@@ -321,6 +342,8 @@ def _slope(seen: _Seen) -> str:
 
 def _older(seen: _Seen) -> str:
     labels, mae = _groups(seen.by_age, "age_group")
+    if not labels:
+        return ""
     old = np.array(starts(labels)) >= 60
     over_t = below(mae, "TA", "T")
     return (
