@@ -28,7 +28,7 @@ profile = "demo"
 import pandas as pd
 
 from brainage_lib import show, stats
-from brainage_lib.run import open_chapter
+from brainage_lib.run import open_chapter, trained_pairs
 from brainage_lib.tables import LADDER, PREDICTIONS, choose, read_table, write_table
 
 chapter = open_chapter("09_does_cbv_help", run=run, profile=profile)
@@ -57,8 +57,7 @@ predictions = read_table(run.path("predictions.csv"), PREDICTIONS)
 ladder = pd.concat(
     [
         stats.ladder(predictions, recipe, mode, settings.bootstrap, settings.seed)
-        for recipe in settings.recipes
-        for mode in settings.modes
+        for recipe, mode in trained_pairs(settings)
     ],
     ignore_index=True,
 )

@@ -17,8 +17,8 @@ from brainage_lib.explain.gradcam import GroupMap, best_slices, grad_cam, top_fi
 from brainage_lib.explain.sanity import mass_outside, overlap
 from brainage_lib.files import digest_file, replacing
 from brainage_lib.imaging import grid
-from brainage_lib.models import VGG8, restore
-from brainage_lib.run import NetworkKey, Run, code_digest, progress
+from brainage_lib.models import open_network
+from brainage_lib.run import NetworkKey, Run, code_digest, progress, trained_pairs
 from brainage_lib.tables import ATTRIBUTION, SPLITS, decade, read_table, write_table
 
 FEW = 10
@@ -28,7 +28,7 @@ BATCH = 8
 ARRAYS = ("map", "brain", "t1w", "folds")
 CODE = (
     "data/inputs.py", "explain/cohort.py", "explain/gradcam.py", "explain/sanity.py",
-    "models/vgg8.py",
+    "models/vgg8.py", "models/fcn.py",
 )  # fmt: skip
 
 
@@ -177,8 +177,13 @@ def _folds(tested: pd.DataFrame) -> list[int]:
     return sorted(int(fold) for fold in tested["fold"].unique())
 
 
+def _recipe(run: Run, mode: str) -> str:
+    """Recipe of the networks that are looked at: the first one that the mode is trained with."""
+    return next(recipe for recipe, trained in trained_pairs(run.profile) if trained == mode)
+
+
 def _weights(run: Run, net: str, mode: str, fold: int):
-    key = NetworkKey(run.profile.recipes[0], mode, net, min(run.profile.seeds), fold)
+    key = NetworkKey(_recipe(run, mode), mode, net, min(run.profile.seeds), fold)
     path = run.network_folder(*key) / "weights.safetensors"
     if not path.is_file():
         name = path.relative_to(run.folder).as_posix()
@@ -186,10 +191,8 @@ def _weights(run: Run, net: str, mode: str, fold: int):
     return path
 
 
-def _network(run: Run, net: str, mode: str, fold: int) -> VGG8:
-    network = VGG8(grid(run.profile.grid_mm).shape)
-    restore(network, _weights(run, net, mode, fold))
-    return network.eval()
+def _network(run: Run, net: str, mode: str, fold: int) -> nn.Module:
+    return open_network(_weights(run, net, mode, fold))
 
 
 def _average(run: Run, net: str, mode: str, tested: pd.DataFrame) -> None:
@@ -241,7 +244,7 @@ def _write_groups(run: Run, net: str, mode: str, facts: pd.DataFrame) -> None:
         places = affine[:3, 3] + np.diag(affine)[:3] * groups[label].slices
         rows.append(
             {
-                "recipe": run.profile.recipes[0],
+                "recipe": _recipe(run, mode),
                 "mode": mode,
                 "net": net,
                 "decade": label,

@@ -31,6 +31,9 @@ class VGG8(nn.Module):
 
     Attributes
     ----------
+    mirrors : bool
+        Whether a prediction is the mean over the volume and its left-right mirror image; the
+        paper says nothing of it.
     blocks : ModuleList of five Sequential
         Each is convolution, normalisation, ReLU, pooling, in this order; Grad-CAM looks at
         ``blocks[4][0]``, the last convolution before its pooling.
@@ -41,6 +44,8 @@ class VGG8(nn.Module):
     >>> model(torch.zeros(2, 1, 48, 64, 48)).shape
     torch.Size([2])
     """
+
+    mirrors = False
 
     def __init__(self, shape: Sequence[int], channels: int = 1):
         super().__init__()
@@ -76,7 +81,7 @@ class VGG8(nn.Module):
         )
         self.last = nn.Linear(WIDTHS[1], 1)
 
-    def start_at(self, age: float) -> VGG8:
+    def start_at(self, age: float, sd: float = 1.0) -> VGG8:
         """Set the last bias, so that training begins from a sensible guess.
 
         With Adam at 1e-4 a network that starts at 0 spends its first epochs on finding the
@@ -87,6 +92,8 @@ class VGG8(nn.Module):
         ----------
         age : float
             Years; the mean of the training scans.
+        sd : float
+            Their spread, which this network does not use.
 
         Returns
         -------
@@ -117,6 +124,10 @@ class VGG8(nn.Module):
             x = block(x)
         return self.hidden(x)
 
+    def ages(self, features: Tensor) -> Tensor:
+        """Age in years, (n,), of features (n, 128)."""
+        return self.last(features).squeeze(1)
+
     def forward(self, x: Tensor) -> Tensor:
         """Age in years, (n,), of volumes (n, channels, x, y, z)."""
-        return self.last(self.features(x)).squeeze(1)
+        return self.ages(self.features(x))

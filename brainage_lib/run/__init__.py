@@ -2,7 +2,7 @@
 
 from brainage_lib.run.chapter import Chapter, open_chapter
 from brainage_lib.run.folder import Run, code_digest, locate, progress, start_run
-from brainage_lib.run.networks import NetworkKey, plan_networks
+from brainage_lib.run.networks import NetworkKey, plan_networks, trained_pairs
 from brainage_lib.run.profile import Profile, load_profile
 from brainage_lib.run.workers import scatter
 
@@ -19,4 +19,5 @@ __all__ = [
     "progress",
     "scatter",
     "start_run",
+    "trained_pairs",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from brainage_lib.errors import WrongUsage
 
@@ -102,11 +102,14 @@ class Profile(_Settings):
     patients : {"as-they-come", "apart"}
         Whether the paper mode trains on patients. The sound mode never does.
     recipes : list of str
-        Training recipes (YAML files of the train room).
+        Training recipes (YAML files of the train room). The paper mode is trained with the
+        recipe ``paper`` alone.
     nets, seeds, folds
-        Networks (T: T1w, A: AICBV), their seeds, and folds of the sound mode.
+        Networks (T: T1w, A: AICBV), their seeds, and folds of the sound mode. The lowest seed is
+        that of all nets; each further one trains T alone, as a second look at T1w (T′).
     epochs, patience, batch, learning_rate, precision
-        Limits and numbers of the VGG8 training; the paper has 100, 10, 3, 1e-4, float32.
+        Limits and numbers of the training, where a recipe has none of its own; the paper has
+        100, 10, 3, 1e-4, float32. No recipe trains for more epochs.
     generator, quality, attribution
         Settings of their steps.
     bootstrap : int
@@ -138,15 +141,22 @@ class Profile(_Settings):
     seed: Annotated[int, Field(ge=0)] = 2026
     workers: Positive = 2
 
+    @model_validator(mode="after")
+    def _paper_mode_has_its_recipe(self) -> Profile:
+        if "paper" in self.modes and "paper" not in self.recipes:
+            raise ValueError("the paper mode is trained with the recipe paper; add it to recipes")
+        return self
+
     @property
     def headline(self) -> dict[str, str]:
         """The kind of result that a page's first sentence speaks of.
 
-        By participant and out of fold where the run has that mode, the first recipe.
+        By participant and out of fold where the run has that mode, the first recipe that is
+        trained in it.
         """
         sound = "sound" in self.modes
         return {
-            "recipe": self.recipes[0],
+            "recipe": self.recipes[0] if sound else "paper",
             "mode": "sound" if sound else "paper",
             "fitted_on": "out-of-fold" if sound else "in-sample",
         }
@@ -196,4 +206,6 @@ def _explain(finding: dict) -> str:
         return f"{place}: unknown setting{hint} (allowed: {', '.join(allowed)})"
     if finding["type"] == "missing":
         return f"{place}: is missing"
+    if not place:
+        return finding["msg"].removeprefix("Value error, ")
     return f"{place}: {finding['input']!r} is not possible: {finding['msg']}"

@@ -32,8 +32,8 @@ def training_curves(logs: pd.DataFrame, *, source: str) -> Figure:
     Parameters
     ----------
     logs : DataFrame
-        Columns recipe, mode, net, seed, fold, epoch, train_mae, validation_mae (years):
-        the ``log.csv`` of each training with its place in the run.
+        Columns recipe, mode, net, seed, fold, epoch, train_mae, validation_mae (years), kept:
+        the ``log.csv`` of each training with its place in the run, and its kept epoch.
     """
     groups = list(logs.groupby(_PANEL, sort=False))
     fig = chart(
@@ -46,8 +46,8 @@ def training_curves(logs: pd.DataFrame, *, source: str) -> Figure:
     for number_of, (key, rows) in enumerate(groups):
         net = key[2]
         for fold, part in rows.groupby("fold"):
-            lowest = part.loc[part["validation_mae"].idxmin()]
-            best.append({**dict(zip(_PANEL, key, strict=True)), "fold": fold} | lowest.to_dict())
+            chosen = part[part["kept"]].iloc[0]
+            best.append({**dict(zip(_PANEL, key, strict=True)), "fold": fold} | chosen.to_dict())
             for column, dash in (("train_mae", "dot"), ("validation_mae", "solid")):
                 fig.add_scatter(
                     x=part["epoch"],
@@ -60,8 +60,8 @@ def training_curves(logs: pd.DataFrame, *, source: str) -> Figure:
                     **place(number_of),
                 )
             fig.add_scatter(
-                x=[lowest["epoch"]],
-                y=[lowest["validation_mae"]],
+                x=[chosen["epoch"]],
+                y=[chosen["validation_mae"]],
                 mode="markers",
                 marker={"color": net_colour(net), "symbol": net_symbol(net), "size": 11},
                 hovertemplate=f"fold {fold}, kept: epoch %{{x}}, %{{y:.2f}} years<extra></extra>",
@@ -74,8 +74,9 @@ def training_curves(logs: pd.DataFrame, *, source: str) -> Figure:
     return finished(
         fig,
         title=_best_of(kept),
-        caption="Dotted: training scans; solid: validation scans; mark: the epoch whose weights "
-        f"were kept; n = {count(len(kept), 'training')}",
+        caption="Dotted: training scans, as the network met them (augmented, if they are); solid: "
+        "validation scans; mark: the epoch whose weights were kept; "
+        f"n = {count(len(kept), 'training')}",
         alt="Lines of error by epoch, a panel a network. "
         + "; ".join(
             f"{_in_words(row.recipe, row.mode, row.net, row.seed)}, fold {row.fold}: kept epoch "

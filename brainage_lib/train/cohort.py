@@ -7,63 +7,96 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import nn
 
 from brainage_lib.data import kept, network_inputs
 from brainage_lib.data.inputs import VOLUMES
 from brainage_lib.files import digest_file, replacing
 from brainage_lib.imaging import grid
-from brainage_lib.models import VGG8, load_weights, restore
+from brainage_lib.models import (
+    count_parameters,
+    load_weights,
+    make_network,
+    network_facts,
+    open_network,
+)
 from brainage_lib.run import NetworkKey, Profile, Run, code_digest, plan_networks, progress
 from brainage_lib.tables import PREDICTIONS, SPLITS, choose, read_table, write_table
+from brainage_lib.train.baseline import DESCRIPTION, fit_baseline
 from brainage_lib.train.fit import fit_network
 from brainage_lib.train.predict import ages_and_features
-from brainage_lib.train.settings import TrainSettings, load_recipe
+from brainage_lib.train.settings import Recipe, TrainSettings, load_recipe
 
 _CODE = (
-    "data/inputs.py", "models/vgg8.py", "train/fit.py", "train/loop.py", "train/batches.py",
+    "data/inputs.py", "train/fit.py", "train/loop.py", "train/batches.py", "train/augment.py",
     "train/settings.py",
 )  # fmt: skip
 PREDICTED_AT_ONCE = 3
 """Scans in a batch of predictions."""
 
-_DESCRIPTION = ["scan_id", "participant_id", "project", "session", "age", "sex", "diagnosis"]
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "age_mean", "age_sd")
+"""Stored numbers that no training step changes by a gradient."""
 
 
-def train_settings(profile: Profile) -> TrainSettings:
-    """Take the numbers of the trainings from a profile."""
+def train_settings(profile: Profile, recipe: Recipe) -> TrainSettings:
+    """Put together how a recipe trains in a run: its own numbers, else the profile's."""
     return TrainSettings(
-        epochs=profile.epochs,
+        # Fewer epochs are asked for where time is short; more than its own no recipe needs.
+        epochs=min(profile.epochs, recipe.epochs or profile.epochs),
         patience=profile.patience,
-        batch=profile.batch,
-        learning_rate=profile.learning_rate,
+        batch=recipe.batch or profile.batch,
+        learning_rate=recipe.learning_rate or profile.learning_rate,
         precision=profile.precision,
+        optimiser=recipe.optimiser,
+        schedule=recipe.schedule,
+        loss=recipe.loss,
+        augmentation=recipe.augmentation,
+        averaging=recipe.averaging,
     )
 
 
-def describe_network(network: VGG8, profile: Profile) -> pd.DataFrame:
-    """Put the settings of the paper's training beside this run's.
+def describe_networks(profile: Profile) -> pd.DataFrame:
+    """Put the settings of the paper's training beside those of this run's recipes.
 
     Returns
     -------
     DataFrame
-        Columns setting, paper, this_run.
+        Columns setting, printed (what the paper prints), and one a recipe; all texts.
     """
-    paper, ours = asdict(TrainSettings()), asdict(train_settings(profile))
-    names = {
-        "epochs": "Epochs, at most",
-        "patience": "Stop after epochs without gain",
-        "batch": "Scans in a step",
-        "learning_rate": "Learning rate of Adam",
+    shape = grid(profile.grid_mm).shape
+    sides = f"{profile.grid_mm} mm: {' × '.join(map(str, shape))}"
+    printed = _told(TrainSettings(), "VGG8")
+    unprinted = {"Image": "not printed", "Numbers to learn": "not printed"}
+    columns = {"printed": {**unprinted, **printed, "Start": "not printed"}}
+    for name in profile.recipes:
+        recipe = load_recipe(name)
+        network = make_network(recipe.network, shape, recipe.channels)
+        columns[name] = {
+            "Image": sides,
+            "Numbers to learn": f"{count_parameters(network):,}",
+            **_told(train_settings(profile, recipe), type(network).__name__),
+            "Start": "mean age of the training scans",
+        }
+    return pd.DataFrame(columns).rename_axis("setting").reset_index()
+
+
+def _told(settings: TrainSettings, network: str) -> dict[str, str]:
+    chosen = settings.averaging == "none"
+    return {
+        "Network": network,
+        "Epochs": f"at most {settings.epochs}" if chosen else f"{settings.epochs}",
+        "Stop after epochs without gain": f"{settings.patience}" if chosen else "never",
+        "Kept": "best epoch" if chosen else "moving average of the weights at the end",
+        "Scans in a step": f"{settings.batch}",
+        "Optimiser": {"adam": "Adam", "adamw": "AdamW"}[settings.optimiser],
+        "Learning rate": f"{settings.learning_rate:g}, {settings.schedule}",
+        "Augmentation": settings.augmentation.replace("-", " "),
     }
-    sides = " × ".join(str(side) for side in grid(profile.grid_mm).shape)
-    rows = [("Image", "not printed (1 mm: 182 × 218 × 182)", f"{profile.grid_mm} mm: {sides}")]
-    rows += [(label, f"{paper[name]:g}", f"{ours[name]:g}") for name, label in names.items()]
-    rows.append(("Start of the last bias", "not printed", "mean age of the training scans"))
-    return pd.DataFrame(rows, columns=["setting", "paper", "this_run"])
 
 
 def fit_networks(run: Run, keys: Sequence[NetworkKey] | None = None) -> pd.DataFrame:
@@ -91,14 +124,15 @@ def fit_networks(run: Run, keys: Sequence[NetworkKey] | None = None) -> pd.DataF
             role: manifest[manifest["scan_id"].map(roles).eq(role)]
             for role in ("train", "validation")
         }
-        label = f"{key.mode} mode, {key.net}, fold {key.fold} ({number} of {len(plan)})"
+        which = f"recipe {key.recipe}, {key.mode} mode, {key.net}, seed {key.seed}, fold {key.fold}"
+        label = f"{which} ({number} of {len(plan)})"
         _fit(run, key, sets, label)
         rows.append(_describe(run, key, sets))
     return pd.DataFrame(rows)
 
 
 def predict_networks(run: Run) -> pd.DataFrame:
-    """Predict every scan with every network, and keep predictions and features.
+    """Predict every scan with every network and the yardstick; keep predictions and features.
 
     Writes ``predictions.csv`` and, beside each network's weights, ``ages.npy`` (float64) and
     ``features.npy`` (float32, 128 columns), a row a kept scan in the manifest's order.
@@ -112,12 +146,14 @@ def predict_networks(run: Run) -> pd.DataFrame:
     splits = read_table(run.path("splits.csv"), SPLITS)
     parts = []
     for key in progress(plan_networks(run.profile), "Networks that predict"):
-        part = manifest[_DESCRIPTION].assign(
+        part = manifest[DESCRIPTION].assign(
             **key._asdict(),
             role=manifest["scan_id"].map(_roles(splits, key)),
             predicted_age=_predict(run, key, list(manifest["scan_id"])),
         )
         parts.append(part[part["role"].notna()])
+    if len(yardstick := fit_baseline(run)):
+        parts.append(yardstick)
     table = pd.concat(parts, ignore_index=True)
     write_table(table, run.path("predictions.csv"), PREDICTIONS)
     return read_table(run.path("predictions.csv"), PREDICTIONS)
@@ -133,7 +169,9 @@ def _predict(run: Run, key: NetworkKey, scan_ids: list[str]) -> np.ndarray:
         "scans": scan_ids,
         # Sums in another order: the last bits depend on it.
         "batch": PREDICTED_AT_ONCE,
-        "code": code_digest("data/inputs.py", "models/vgg8.py", "train/predict.py"),
+        "code": code_digest(
+            "data/inputs.py", _network_code(load_recipe(key.recipe)), "train/predict.py"
+        ),
     }
     step, outputs = f"{place}/predictions", [f"{place}/ages.npy", f"{place}/features.npy"]
     if not run.up_to_date(step, content, outputs):
@@ -148,11 +186,13 @@ def _predict(run: Run, key: NetworkKey, scan_ids: list[str]) -> np.ndarray:
     return np.load(run.path(outputs[0]), allow_pickle=False)
 
 
-def load_network(run: Run, key: NetworkKey) -> VGG8:
+def load_network(run: Run, key: NetworkKey) -> nn.Module:
     """Load a finished training's network, ready to predict."""
-    model = VGG8(grid(run.profile.grid_mm).shape, load_recipe(key.recipe).channels)
-    restore(model, run.network_folder(*key) / "weights.safetensors")
-    return model.eval()
+    return open_network(run.network_folder(*key) / "weights.safetensors")
+
+
+def _network_code(recipe: Recipe) -> str:
+    return f"models/{recipe.network}.py"
 
 
 def read_logs(run: Run) -> pd.DataFrame:
@@ -161,12 +201,15 @@ def read_logs(run: Run) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns recipe, mode, net, seed, fold, epoch, train_mae, validation_mae (years).
+        Columns recipe, mode, net, seed, fold, epoch, train_mae, validation_mae (years), kept
+        (whether the weights of that epoch were kept).
     """
-    parts = [
-        pd.read_csv(run.network_folder(*key) / "log.csv").assign(**key._asdict())
-        for key in plan_networks(run.profile)
-    ]
+    parts = []
+    for key in plan_networks(run.profile):
+        folder = run.network_folder(*key)
+        log = pd.read_csv(folder / "log.csv")
+        best = int(load_weights(folder / "weights.safetensors")[1]["best_epoch"])
+        parts.append(log.assign(**key._asdict(), kept=log["epoch"] == best))
     first = list(NetworkKey._fields)
     table = pd.concat(parts, ignore_index=True)
     return table[[*first, *(name for name in table.columns if name not in first)]]
@@ -189,7 +232,7 @@ def _roles(splits: pd.DataFrame, key: NetworkKey) -> dict[str, str]:
 
 def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -> None:
     recipe = load_recipe(key.recipe)
-    settings = replace(train_settings(run.profile), optimiser=recipe.optimiser, loss=recipe.loss)
+    settings = train_settings(run.profile, recipe)
     volumes = digest_file(run.path("volumes", VOLUMES[key.net], "index.csv"))
     content = {
         "settings": asdict(settings),
@@ -199,26 +242,29 @@ def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -
         "scans": {
             role: rows[["scan_id", "age"]].to_numpy().tolist() for role, rows in sets.items()
         },
-        "code": code_digest(*_CODE),
+        "code": code_digest(_network_code(recipe), *_CODE),
     }
     folder = run.network_folder(*key)
     place = folder.relative_to(run.folder).as_posix()
     outputs = [f"{place}/{name}" for name in ("weights.safetensors", "log.csv")]
     if run.up_to_date(place, content, outputs):
         return
-    mean_age = float(sets["train"]["age"].mean())
+    ages = sets["train"]["age"]
 
-    def make_model() -> VGG8:
-        model = VGG8(grid(run.profile.grid_mm).shape, recipe.channels)
+    shape = grid(run.profile.grid_mm).shape
+
+    def make_model() -> nn.Module:
+        model = make_network(recipe.network, shape, recipe.channels)
         # The paper is silent on the start; from 0 years the first epochs of a short
         # training would go into finding the mean.
-        model.start_at(mean_age)
-        return model
+        return model.start_at(ages.mean(), ages.std(ddof=0))
 
     pairs = {
         role: (network_inputs(run, key.net, rows["scan_id"]), rows["age"].to_numpy())
         for role, rows in sets.items()
     }
+    with torch.device("meta"):
+        facts = network_facts(make_network(recipe.network, shape, recipe.channels))
     fit_network(
         make_model,
         pairs["train"],
@@ -228,9 +274,13 @@ def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -
         folder=folder,
         report=_reporter(label),
         identity=volumes,
-        metadata={"net": key.net, "recipe": key.recipe, "mode": key.mode, "fold": str(key.fold),
-                  "grid_mm": str(run.profile.grid_mm), "source": run.source},
-    )  # fmt: skip
+        metadata={
+            **facts,
+            **{name: str(value) for name, value in key._asdict().items() if name != "seed"},
+            "grid_mm": str(run.profile.grid_mm),
+            "source": run.source,
+        },
+    )
     run.finish(place, content, outputs)
 
 
@@ -250,11 +300,7 @@ def _reporter(label: str):
 
 def _describe(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame]) -> dict:
     state, facts = load_weights(run.network_folder(*key) / "weights.safetensors")
-    parameters = sum(
-        tensor.numel()
-        for name, tensor in state.items()
-        if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
-    )
+    parameters = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(BUFFERS))
     return {
         **key._asdict(),
         "n_train": len(sets["train"]),

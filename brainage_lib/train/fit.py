@@ -1,8 +1,8 @@
-"""The paper's training of a network that reads ages (§2.4), with Lightning.
+"""The training of a network that reads ages, with Lightning; the paper's (§2.4) by default.
 
-Adam at 1e-4, mean absolute error in years, batches of three scans, at most 100 epochs, stop
-when the validation MAE has not improved for ten. Where the paper is silent, ours: the weights
-of the best epoch are kept, and the order of the scans changes from epoch to epoch.
+The paper's: Adam at 1e-4, mean absolute error in years, batches of three scans, at most 100
+epochs, stop when the validation MAE has not improved for ten. Where the paper is silent, ours:
+the weights of the best epoch are kept, and the order of the scans changes from epoch to epoch.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from brainage_lib.files import write_json, write_text
-from brainage_lib.models.weights import count_parameters, save_weights
+from brainage_lib.models import count_parameters, save_weights
+from brainage_lib.train.augment import augment
 from brainage_lib.train.batches import Scans, SeededOrder, as_input, loader
 from brainage_lib.train.loop import (
     AgeTraining,
@@ -36,8 +38,12 @@ from brainage_lib.train.loop import (
 from brainage_lib.train.memory import keep_freed_memory
 from brainage_lib.train.settings import TrainSettings
 
-OPTIMISERS = {"adam": torch.optim.Adam}
+OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 LOSSES = {"l1": nn.functional.l1_loss}
+AUGMENTATIONS = {"none": None, "place-and-contrast": augment}
+
+SETTLED_ON = 96
+"""Training scans on which averaged weights find the statistics of their normalisations."""
 
 Pairs = tuple[Sequence[np.ndarray], Sequence[float]]
 
@@ -49,11 +55,11 @@ class FitResult:
     Attributes
     ----------
     model : Module
-        With the weights of the best epoch, on the CPU, set to evaluate.
+        With the weights that were kept, on the CPU, set to evaluate.
     log : list of EpochRow
         Epoch (from 1), train and validation MAE in years; also in ``log.csv``.
     best_epoch : int
-        The one of smallest validation MAE.
+        The one that was kept: of smallest validation MAE, or the last of averaged weights.
     parameters : int
         Numbers that training changed.
     seconds : list of float
@@ -131,7 +137,7 @@ def fit_network(
             checkpoint=folder / "last.ckpt",
             identity=_digest(identity, settings, seed, model, train_scans, validation_scans),
             epochs=settings.epochs,
-            patience=settings.patience,
+            patience=None if settings.averaging == "ema" else settings.patience,
             report=report,
         )
         resumed = keeper.resume()
@@ -157,7 +163,15 @@ def _train(
     resumed: bool,
 ) -> None:
     optimiser = functools.partial(OPTIMISERS[settings.optimiser], lr=settings.learning_rate)
-    module = AgeTraining(model, LOSSES[settings.loss], optimiser, seed)
+    module = AgeTraining(
+        model,
+        LOSSES[settings.loss],
+        optimiser,
+        seed,
+        one_cycle=settings.learning_rate if settings.schedule == "one-cycle" else None,
+        augment=AUGMENTATIONS[settings.augmentation],
+        settle=_some(train, seed) if settings.averaging == "ema" else None,
+    )
     alone = len(train) % settings.batch == 1 and len(train) > 1
     drop_last = alone and not _learns_from_one(model, train)
     run_trainer(
@@ -167,6 +181,13 @@ def _train(
         loader(validation, settings.batch),
         ckpt_path=keeper.checkpoint if resumed else None,
     )
+
+
+def _some(train: Scans, seed: int) -> DataLoader:
+    """Batches of some training scans, always the same, for the statistics of averaged weights."""
+    rows = np.random.default_rng(seed).permutation(len(train))[:SETTLED_ON]
+    chosen = Scans([train.volumes[row] for row in rows], train.ages[rows], name="training")
+    return loader(chosen, 8)
 
 
 def _learns_from_one(model: nn.Module, scans: Scans) -> bool:
@@ -200,7 +221,6 @@ def _write(folder: Path, model: nn.Module, keeper: Keeper, metadata: Mapping[str
     write_json(folder / "durations.json", {"seconds_per_epoch": keeper.seconds})
     best = keeper.rows[keeper.best_epoch - 1]
     facts = {
-        "network": type(model).__name__,
         "epochs": str(len(keeper.rows)),
         "best_epoch": str(best.epoch),
         "validation_mae": f"{best.validation_mae:.9g}",

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +16,15 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from brainage_lib.errors import UserError
 from brainage_lib.files import replacing
 
 Report = Callable[[int, int, float, float], None]
+
+EMA_DECAY = 0.98
+"""Share of the average that stays in a step; half of it is of the last 34 steps."""
 
 
 class EpochRow(NamedTuple):
@@ -43,8 +47,16 @@ class AgeTraining(pl.LightningModule):
     optimiser : callable
         Makes the optimiser from parameters.
     seed : int
-        Of what is random in a step (dropout); with the epoch, so that a training that goes
-        on draws the same numbers.
+        Of what is random in a step (dropout, augmentation); with the epoch, so that a training
+        that goes on draws the same numbers.
+    one_cycle : float, optional
+        Largest learning rate of a one-cycle schedule over all steps; constant unless given.
+    augment : callable, optional
+        Changes a batch of training volumes at random.
+    settle : iterable of (volumes, ages), optional
+        If given, a moving average of the weights is judged and kept in place of the weights
+        themselves. The statistics of its normalisations, which averages of weights do not
+        have, are estimated anew on these volumes.
     """
 
     def __init__(
@@ -53,17 +65,38 @@ class AgeTraining(pl.LightningModule):
         loss: Callable[[Tensor, Tensor], Tensor],
         optimiser: Callable[[Any], torch.optim.Optimizer],
         seed: int,
+        one_cycle: float | None = None,
+        augment: Callable[[Tensor], Tensor] | None = None,
+        settle: Iterable[tuple[Tensor, Tensor]] | None = None,
     ):
         super().__init__()
         self.network = network
         self.loss = loss
         self.optimiser = optimiser
         self.seed = seed
+        self.one_cycle = one_cycle
+        self.augment = augment
+        self.settle = settle
+        self.averaged = None
+        if settle is not None:
+            self.averaged = AveragedModel(
+                network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY)
+            ).requires_grad_(False)
         self.errors: dict[str, list[Tensor]] = {"train": [], "validation": []}
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Make the optimiser."""
-        return self.optimiser(self.network.parameters())
+    @property
+    def judged(self) -> nn.Module:
+        """The network whose validation error counts, and which is kept."""
+        return self.network if self.averaged is None else self.averaged.module
+
+    def configure_optimizers(self) -> Any:
+        """Make the optimiser, and its schedule if there is one."""
+        optimiser = self.optimiser(self.network.parameters())
+        if self.one_cycle is None:
+            return optimiser
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.one_cycle, steps)
+        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch."""
@@ -74,14 +107,26 @@ class AgeTraining(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Loss of one batch."""
         volumes, ages = batch
-        predicted = self.network(volumes)
+        predicted = self.network(volumes if self.augment is None else self.augment(volumes))
         self.errors["train"].append((predicted.detach() - ages).abs())
         return self.loss(predicted, ages)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Average the weights, if they are averaged."""
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
+
+    def on_validation_epoch_start(self) -> None:
+        """Estimate the statistics of averaged weights."""
+        if self.averaged is not None:
+            with torch.no_grad():
+                update_bn(self.settle, self.averaged, device=self.device)
+            self.averaged.eval()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Keep the errors of one batch."""
         volumes, ages = batch
-        self.errors["validation"].append((self.network(volumes) - ages).abs())
+        self.errors["validation"].append((self.judged(volumes) - ages).abs())
 
     def mae(self, role: str) -> float:
         """Mean absolute error of this epoch, in years.
@@ -100,7 +145,9 @@ class Keeper(pl.Callback):
         Written after each epoch, whole or not at all.
     identity : str
         Digest of what the training depends on; part of the checkpoint.
-    epochs, patience : int
+    epochs : int
+    patience : int, optional
+        If None, no epoch is chosen: the last one is kept, whatever its error.
     report : callable, optional
         Called with epoch (from 1), epochs, train MAE, validation MAE.
     """
@@ -108,7 +155,12 @@ class Keeper(pl.Callback):
     state_key = "brainage"
 
     def __init__(
-        self, checkpoint: Path, identity: str, epochs: int, patience: int, report: Report | None
+        self,
+        checkpoint: Path,
+        identity: str,
+        epochs: int,
+        patience: int | None,
+        report: Report | None,
     ):
         self.checkpoint = checkpoint
         self.identity = identity
@@ -124,7 +176,8 @@ class Keeper(pl.Callback):
     @property
     def complete(self) -> bool:
         """Whether nothing is left to train."""
-        return len(self.rows) >= self.epochs or len(self.rows) - self.best_epoch >= self.patience
+        waited = len(self.rows) - self.best_epoch
+        return len(self.rows) >= self.epochs or waited >= (self.patience or self.epochs)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, text and tensors: the checkpoint opens with ``weights_only``."""
@@ -169,11 +222,11 @@ class Keeper(pl.Callback):
                 "look for volumes that are not normalised, or lower learning_rate"
             )
         best = self.rows[self.best_epoch - 1].validation_mae if self.rows else np.inf
-        if row.validation_mae < best:
+        if row.validation_mae < best or self.patience is None:
             self.best_epoch = row.epoch
             self.best_state = {
                 name: tensor.detach().to("cpu", copy=True)
-                for name, tensor in module.network.state_dict().items()
+                for name, tensor in module.judged.state_dict().items()
             }
         self.rows.append(row)
         self.seconds.append(round(time.monotonic() - self._began, 3))

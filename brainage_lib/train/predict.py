@@ -17,7 +17,8 @@ def predict_network(model: nn.Module, volumes: Sequence[np.ndarray], batch: int 
     Parameters
     ----------
     model : Module
-        Maps (n, channels, x, y, z) to (n,) years.
+        Maps (n, channels, x, y, z) to (n,) years. One that ``mirrors`` is asked for the volume
+        and for its left-right mirror image, and the mean is taken.
     volumes : sequence of (x, y, z) or (channels, x, y, z) arrays
         Normalised as in training.
     batch : int
@@ -31,7 +32,7 @@ def predict_network(model: nn.Module, volumes: Sequence[np.ndarray], batch: int 
 
 
 def network_features(model: nn.Module, volumes: Sequence[np.ndarray], batch: int = 8) -> np.ndarray:
-    """Activations that the last layer of a VGG8 reads; parameters as `predict_network`.
+    """Activations that the last layer of a network reads; parameters as `predict_network`.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def ages_and_features(
     """Both at the price of one; `predict_network` and `network_features`."""
     both = _apply(
         model,
-        lambda x: torch.cat([model.last(features := model.features(x)), features], dim=1),
+        lambda x: torch.cat([model.ages(seen := model.features(x))[:, None], seen], dim=1),
         volumes,
         batch,
     )
@@ -60,7 +61,7 @@ def _apply(
     batch: int,
 ) -> np.ndarray:
     device = next(model.parameters()).device
-    was_training = model.training
+    was_training, mirrors = model.training, getattr(model, "mirrors", False)
     model.eval()
     found = []
     try:
@@ -68,7 +69,11 @@ def _apply(
             for first in range(0, len(volumes), batch):
                 rows = range(first, min(first + batch, len(volumes)))
                 inputs = as_input([volumes[row] for row in rows]).to(device)
-                found.append(function(inputs).double().cpu().numpy())
+                values = function(inputs)
+                if mirrors:
+                    # x runs from left to right, about the middle of the grid.
+                    values = (values + function(inputs.flip(2))) / 2
+                found.append(values.double().cpu().numpy())
     finally:
         model.train(was_training)
     return np.concatenate(found) if found else np.empty(0)

@@ -12,18 +12,22 @@ from brainage_lib.errors import WrongUsage
 RECIPES = Path(__file__).with_name("recipes")
 
 CHOICES = {
-    "network": ("vgg8",),
-    "optimiser": ("adam",),
+    "network": ("vgg8", "fcn"),
+    "optimiser": ("adam", "adamw"),
+    "schedule": ("constant", "one-cycle"),
     "loss": ("l1",),
-    "augmentation": ("none",),
-    "averaging": ("none",),
+    "augmentation": ("none", "place-and-contrast"),
+    "averaging": ("none", "ema"),
 }
 """What a recipe may choose from."""
+
+NUMBERS = ("epochs", "batch", "learning_rate")
+"""What a recipe may set in place of the profile's number."""
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Numbers of a VGG8 training; the defaults are the paper's (§2.4).
+    """How a network is trained; the defaults are the paper's (§2.4).
 
     Attributes
     ----------
@@ -35,11 +39,13 @@ class TrainSettings:
     batch : int
         Scans in a step; the paper has 3.
     learning_rate : float
-        Of Adam, constant; the paper has 1e-4. Adam's other numbers are PyTorch's defaults.
+        The paper has 1e-4, constant; of a one-cycle schedule it is the largest.
     precision : {"float32"}
         The paper says nothing; PyTorch's default.
-    optimiser, loss : str
-        As in `CHOICES`: Adam on the mean absolute error in years.
+    optimiser, schedule, loss, augmentation, averaging : str
+        As in `CHOICES`. The paper: Adam on the mean absolute error in years, nothing else.
+        Other numbers of an optimiser are PyTorch's defaults. With averaging, what is judged
+        and kept is the moving average of the weights, at the end of all epochs.
     """
 
     epochs: int = 100
@@ -48,7 +54,10 @@ class TrainSettings:
     learning_rate: float = 1e-4
     precision: str = "float32"
     optimiser: str = "adam"
+    schedule: str = "constant"
     loss: str = "l1"
+    augmentation: str = "none"
+    averaging: str = "none"
 
     def __post_init__(self):
         findings = [
@@ -69,7 +78,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained and how, apart from numbers.
+    """What is trained and how.
 
     Attributes
     ----------
@@ -79,8 +88,10 @@ class Recipe:
         For tables and pages.
     channels : int
         Volumes that the network reads together.
-    network, optimiser, loss, augmentation, averaging : str
+    network, optimiser, schedule, loss, augmentation, averaging : str
         One of `CHOICES` each.
+    epochs, batch, learning_rate : number, optional
+        In place of the profile's; of epochs, at most the profile's.
     """
 
     name: str
@@ -88,9 +99,13 @@ class Recipe:
     channels: int
     network: str
     optimiser: str
+    schedule: str
     loss: str
     augmentation: str
     averaging: str
+    epochs: int | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
 
 
 def load_recipe(name: str, folder: Path = RECIPES) -> Recipe:
@@ -140,15 +155,22 @@ def _examine(values: dict) -> list[str]:
             near = difflib.get_close_matches(str(key), allowed, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             findings.append(f"{key}: unknown setting{hint} (allowed: {', '.join(allowed)})")
-    findings += [f"{key}: is missing" for key in allowed if key not in values]
+    needed = [key for key in allowed if key not in NUMBERS]
+    findings += [f"{key}: is missing" for key in needed if key not in values]
     for key, choices in CHOICES.items():
         if key in values and values[key] not in choices:
             findings.append(
                 f"{key}: {values[key]!r} is not possible; allowed: {', '.join(choices)}"
             )
-    channels = values.get("channels", 1)
-    if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
-        findings.append(f"channels: {channels!r} is not possible; give a whole number")
+    for key, least in (("channels", 1), ("epochs", 1), ("batch", 2)):
+        number = values.get(key, least)
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            findings.append(
+                f"{key}: {number!r} is not possible; give a whole number of {least} or more"
+            )
+    rate = values.get("learning_rate", 0.5)
+    if not isinstance(rate, float) or not 0 < rate < 1:
+        findings.append(f"learning_rate: {rate!r} is not a number between 0 and 1")
     if not isinstance(values.get("description", ""), str):
         findings.append(f"description: {values['description']!r} is not a text")
     return findings

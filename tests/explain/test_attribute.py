@@ -22,7 +22,7 @@ from brainage_lib.explain import (
     unseen,
 )
 from brainage_lib.imaging import grid, normalise
-from brainage_lib.models import VGG8, restore, save_weights
+from brainage_lib.models import VGG8, network_facts, restore, save_weights
 from brainage_lib.run import start_run
 from brainage_lib.tables import MANIFEST, SPLITS, write_table
 
@@ -81,7 +81,8 @@ def run(tmp_path_factory):
     torch.manual_seed(3)
     for net in ("T", "A"):
         for fold in range(2):
-            save_weights(VGG8(SHAPE).start_at(50), weights_of(run, net, fold), {})
+            network = VGG8(SHAPE).start_at(50)
+            save_weights(network, weights_of(run, net, fold), network_facts(network))
     return run
 
 
@@ -123,7 +124,7 @@ def test_networks_count_alike_whatever_the_scale_of_their_gradients(run, found):
     restore(network, weights)
     with torch.no_grad():
         network.last.weight *= 100
-    save_weights(network, weights, {})
+    save_weights(network, weights, network_facts(network))
     try:
         louder = attribute(run, "T", "sound")
     finally:
@@ -186,7 +187,8 @@ def test_nothing_is_computed_again_until_a_network_changes(run, found, monkeypat
     pd.testing.assert_frame_equal(again.table, found.table)
     weights = weights_of(run, "T", 1)
     before = weights.read_bytes()
-    save_weights(VGG8(SHAPE), weights, {})
+    network = VGG8(SHAPE)
+    save_weights(network, weights, network_facts(network))
     try:
         with pytest.raises(AssertionError, match="computed again"):
             attribute(run, "T", "sound")

@@ -14,7 +14,7 @@ from brainage_lib.data.cohort import write_manifest
 from brainage_lib.errors import BadImage, BadInput, Refused
 from brainage_lib.files import read_json, write_json
 from brainage_lib.imaging import grid, template
-from brainage_lib.models import VGG8, AICBVGenerator, save_weights
+from brainage_lib.models import VGG8, AICBVGenerator, network_facts, save_weights
 from brainage_lib.predict import BATCH_COLUMNS, choose_example, predict_scan
 from brainage_lib.run import NetworkKey, start_run
 from brainage_lib.simulate import simulate_cohort
@@ -78,7 +78,7 @@ def run(tmp_path_factory):
     for net in "TA":
         for fold in FOLDS:
             network = VGG8(grid(4).shape).start_at(40 + 10 * fold)
-            save_weights(network, weights_of(run, net, fold), {})
+            save_weights(network, weights_of(run, net, fold), network_facts(network))
     stacked = stack(pretend_predictions())
     save_model_json(stacked, run.path("stacking", "model.json"))
     save_calibration_json(stacked, run.path("stacking", "calibration.json"))
@@ -185,7 +185,8 @@ def test_an_age_that_the_networks_never_saw_is_said(run, brains):
 def test_a_predicted_age_that_nobody_had_is_said(run, scan):
     weights = weights_of(run, "T", 0)
     before = weights.read_bytes()
-    save_weights(VGG8(grid(4).shape).start_at(4000), weights, {})
+    network = VGG8(grid(4).shape).start_at(4000)
+    save_weights(network, weights, network_facts(network))
     try:
         found = predict_scan(run, scan)
     finally:

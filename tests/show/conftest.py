@@ -150,7 +150,7 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
         {
             "recipe": "paper", "mode": "sound", "net": ["T"] * 3 + ["A"] * 3, "seed": 0, "fold": 0,
             "epoch": [1, 2, 3] * 2, "train_mae": [9.0, 6, 3] * 2,
-            "validation_mae": [9.0, 7, 8] * 2,
+            "validation_mae": [9.0, 7, 8] * 2, "kept": [False, True, False] * 2,
         }
     )  # fmt: skip
     empty = cohort["manifest"].empty

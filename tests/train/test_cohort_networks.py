@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
-from brainage_lib.data import VolumeWriter
+from brainage_lib.data import VolumeWriter, network_inputs
 from brainage_lib.imaging import grid
-from brainage_lib.models import count_parameters
-from brainage_lib.run import NetworkKey, load_profile, plan_networks, start_run
+from brainage_lib.models import FCN, count_parameters
+from brainage_lib.run import NetworkKey, Run, load_profile, plan_networks, start_run
 from brainage_lib.tables import MANIFEST, PREDICTIONS, QUALITY, SPLITS, read_table, write_table
-from brainage_lib.train import cohort, network_features, predict_network
+from brainage_lib.train import cohort, load_recipe, network_features, predict_network
+from brainage_lib.train.batches import as_input
 
 SHAPE = grid(4).shape
 SCANS = 8
@@ -92,9 +95,22 @@ def predicted(run, trained):
 def test_every_network_mode_seed_and_fold_is_planned_once(tmp_path):
     make_run(tmp_path, seeds=[0, 1], folds=3)
     plan = plan_networks(load_profile(tmp_path / "profile.yml"))
-    assert len(plan) == len(set(plan)) == 2 * 2 * (1 + 3)
-    assert NetworkKey("paper", "sound", "A", 1, 2) in plan
+    assert len(plan) == len(set(plan)) == 3 * (1 + 3)
+    assert NetworkKey("paper", "sound", "T", 1, 2) in plan
     assert NetworkKey("paper", "paper", "T", 0, 1) not in plan
+
+
+def test_a_further_seed_is_a_second_look_at_t1w_alone(tmp_path):
+    make_run(tmp_path, seeds=[3, 1], folds=2)
+    plan = plan_networks(load_profile(tmp_path / "profile.yml"))
+    assert {(key.net, key.seed) for key in plan} == {("T", 1), ("A", 1), ("T", 3)}
+
+
+def test_the_paper_mode_is_trained_by_the_papers_recipe_alone(tmp_path):
+    make_run(tmp_path, recipes=["sound", "paper"])
+    plan = plan_networks(load_profile(tmp_path / "profile.yml"))
+    trained = {(key.recipe, key.mode) for key in plan}
+    assert trained == {("sound", "sound"), ("paper", "sound"), ("paper", "paper")}
 
 
 def test_each_training_has_a_seed_of_its_own(tmp_path):
@@ -131,7 +147,10 @@ def test_what_is_trained_is_not_trained_again(run, trained, monkeypatch):
 
 
 def test_predictions_are_the_networks_with_the_splits_roles(run, predicted):
-    assert len(predicted) == 6 * 7
+    assert (predicted["recipe"] == "paper").sum() == 6 * 7
+    yardstick = predicted[predicted["recipe"] == "linear-svr"]
+    assert yardstick["scan_id"].tolist() == ["s3", "s4", "s0", "s1"]
+    assert set(yardstick["role"]) == {"test"}
     assert "s6" not in set(predicted["scan_id"])
     pd.testing.assert_frame_equal(predicted, read_table(run.path("predictions.csv"), PREDICTIONS))
     rows = predicted[(predicted["mode"] == "sound") & (predicted["fold"] == 1)]
@@ -143,14 +162,15 @@ def test_predictions_are_the_networks_with_the_splits_roles(run, predicted):
 
 @pytest.mark.parametrize("net", ["T", "A"])
 def test_a_prediction_is_what_its_network_says_of_the_normalised_volume(run, predicted, net):
-    from brainage_lib.data import network_inputs
-
     key = NetworkKey("paper", "sound", net, 0, 0)
     model = cohort.load_network(run, key)
     ids = ["s0", "s1", "s2", "s3", "s4", "s5", "s7"]
     volumes = network_inputs(run, net, ids)
     rows = predicted[
-        (predicted["mode"] == "sound") & (predicted["fold"] == 0) & (predicted["net"] == net)
+        (predicted["recipe"] == "paper")
+        & (predicted["mode"] == "sound")
+        & (predicted["fold"] == 0)
+        & (predicted["net"] == net)
     ].set_index("scan_id")
     np.testing.assert_allclose(
         rows.loc[ids, "predicted_age"], predict_network(model, volumes), rtol=1e-5
@@ -173,8 +193,43 @@ def test_predictions_are_kept_until_a_network_changes(run, predicted, monkeypatc
     assert asked == [key]
 
 
-def test_the_networks_settings_stand_beside_the_papers(run):
-    network = cohort.load_network(run, NetworkKey("paper", "paper", "T", 0, 0))
-    table = cohort.describe_network(network, run.profile).set_index("setting")
-    assert table.loc["Epochs, at most"].tolist() == ["100", "1"]
-    assert table.loc["Learning rate of Adam"].tolist() == ["0.0001", "0.0001"]
+def test_the_recipes_settings_stand_beside_the_papers(tmp_path):
+    run = make_run(tmp_path, recipes=["paper", "sound"], epochs=30)
+    table = cohort.describe_networks(run.profile).set_index("setting")
+    assert table.columns.tolist() == ["printed", "paper", "sound"]
+    assert table.loc["Network"].tolist() == ["VGG8", "VGG8", "FCN"]
+    assert table.loc["Epochs"].tolist() == ["at most 100", "at most 30", "30"]
+    assert table.loc["Learning rate", ["printed", "paper"]].tolist() == ["0.0001, constant"] * 2
+    assert table.loc["Optimiser", "sound"] == "AdamW"
+    assert table.loc["Numbers to learn", "sound"] == f"{count_parameters(FCN(SHAPE)):,}"
+
+
+def test_a_recipes_own_numbers_hold_but_for_longer_trainings_than_the_profiles(tmp_path):
+    profile = make_run(tmp_path, epochs=50).profile
+    mine = replace(load_recipe("paper"), epochs=60, batch=7, learning_rate=0.5)
+    settings = cohort.train_settings(profile, mine)
+    assert (settings.epochs, settings.batch, settings.learning_rate) == (50, 7, 0.5)
+    assert cohort.train_settings(profile, replace(mine, epochs=40)).epochs == 40
+
+
+def test_the_sound_recipe_is_trained_and_looks_at_the_mirror_image_too(run, trained):
+    text = run.path("profile.yml").read_text()
+    asked = yaml.safe_load(text) | {"recipes": ["sound"], "modes": ["sound"], "nets": ["A"]}
+    run.path("profile.yml").write_text(yaml.safe_dump(asked))
+    try:
+        other = Run(run.folder)
+        key = plan_networks(other.profile)[0]
+        assert len(cohort.fit_networks(other, [key])) == 1
+    finally:
+        run.path("profile.yml").write_text(text)
+    network = cohort.load_network(other, key)
+    assert isinstance(network, FCN)
+    assert network.age_sd > 1
+    volumes = network_inputs(other, "A", [scan_id(0), scan_id(1)])
+    straight = predict_network(network, volumes)
+    mirrored = predict_network(network, [volume[::-1] for volume in volumes])
+    np.testing.assert_allclose(straight, mirrored, rtol=1e-5)
+    with torch.no_grad():
+        alone = network(as_input(list(volumes))).numpy()
+    assert not np.allclose(straight, alone, rtol=1e-7)
+    assert network_features(network, volumes).shape == (2, 128)

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import nn
 from brainage_lib.errors import BadInput, UserError
 from brainage_lib.models import VGG8, load_weights
 from brainage_lib.train import TrainSettings, fit_network, predict_network
+from brainage_lib.train import fit as training
+from brainage_lib.train.loop import EMA_DECAY, AgeTraining
 
 QUICK = TrainSettings(epochs=4, learning_rate=1e-3)
 
@@ -322,3 +325,67 @@ def test_an_interruption_from_the_keyboard_stays_one(tmp_path):
 def test_the_room_loads_no_tables():
     code = "import sys, brainage_lib.train; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+AVERAGED = TrainSettings(
+    epochs=4, batch=4, learning_rate=1e-2, optimiser="adamw", schedule="one-cycle",
+    augmentation="place-and-contrast", averaging="ema",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_averaged_training_goes_on_to_the_same_bytes(tmp_path, epoch):
+    fit(tmp_path / "whole", AVERAGED)
+    with pytest.raises(Killed):
+        fit(tmp_path / "cut", AVERAGED, report=kill_after(epoch))
+    seen = []
+    fit(tmp_path / "cut", AVERAGED, report=lambda *row: seen.append(row[0]))
+    assert seen == list(range(epoch + 1, 5))
+    assert contents(tmp_path / "whole") == contents(tmp_path / "cut")
+
+
+def test_averaged_weights_are_kept_from_the_end_and_never_stopped(tmp_path):
+    settings = replace(AVERAGED, epochs=6, patience=1, learning_rate=1e-9)
+    result = fit(tmp_path, settings)
+    assert len(result.log) == result.best_epoch == 6
+
+
+def test_what_is_kept_is_the_average_with_statistics_of_its_own(tmp_path, monkeypatch):
+    settings = replace(AVERAGED, epochs=2, augmentation="none")
+    steps = []
+
+    class Watched(AgeTraining):
+        def on_train_batch_end(self, *arguments):
+            super().on_train_batch_end(*arguments)
+            steps.append({n: p.detach().clone() for n, p in self.network.named_parameters()})
+
+    monkeypatch.setattr(training, "AgeTraining", Watched)
+    result = fit(tmp_path, settings)
+    expected = steps[0]
+    for step in steps[1:]:
+        expected = {n: EMA_DECAY * expected[n] + (1 - EMA_DECAY) * step[n] for n in expected}
+    for name, parameter in result.model.named_parameters():
+        torch.testing.assert_close(parameter, expected[name], msg=name)
+    volumes, _ = cohort(13, 0)
+    with torch.no_grad():
+        seen = result.model.layers[0](torch.from_numpy(volumes[:, None].astype(np.float32)))
+    norm = result.model.layers[1]
+    # Means over batches of 8 and 5, which count alike.
+    means = (seen[:8].mean((0, 2, 3, 4)) + seen[8:].mean((0, 2, 3, 4))) / 2
+    assert torch.allclose(norm.running_mean, means, atol=0.02)
+    assert norm.num_batches_tracked == 2
+
+
+def test_one_cycle_ends_where_the_steps_end(tmp_path, monkeypatch):
+    rates = []
+
+    class Watched(AgeTraining):
+        def on_train_batch_end(self, *arguments):
+            super().on_train_batch_end(*arguments)
+            rates.append(self.optimizers().param_groups[0]["lr"])
+
+    monkeypatch.setattr(training, "AgeTraining", Watched)
+    fit(tmp_path, AVERAGED)
+    assert max(rates) == pytest.approx(1e-2, rel=0.05)
+    assert rates[-1] < rates[0] / 2
+    assert len(rates) == 4 * 4

@@ -37,6 +37,7 @@ def test_the_papers_recipe_adds_nothing_to_the_paper():
     recipe = load_recipe("paper")
     assert (recipe.network, recipe.optimiser, recipe.loss) == ("vgg8", "adam", "l1")
     assert (recipe.channels, recipe.augmentation, recipe.averaging) == (1, "none", "none")
+    assert (recipe.schedule, recipe.epochs, recipe.batch) == ("constant", None, None)
 
 
 def changed(folder, old, new):
@@ -51,6 +52,8 @@ def changed(folder, old, new):
         ("optimiser:", "optimizer:", "optimizer: unknown setting; did you mean optimiser"),
         ("optimiser: adam\n", "", "optimiser: is missing"),
         ("network: vgg8", "network: vgg9", "network: 'vgg9' is not possible; allowed: vgg8"),
+        ("channels: 1", "channels: 1\nbatch: 1", "batch: 1 is not possible; .* 2 or more"),
+        ("channels: 1", "channels: 1\nlearning_rate: 3", "learning_rate: 3 is not a number"),
         ("channels: 1", "channels: one", "channels: 'one' is not possible"),
         ("channels: 1", "channels: [1", "not YAML"),
     ],
