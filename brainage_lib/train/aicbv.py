@@ -24,6 +24,12 @@ from brainage_lib.train.people import open_truth, prepare_people
 
 WEIGHTS = "aicbv/weights.safetensors"
 
+_NETWORK = (
+    "models/aicbv.py", "models/convolutions.py", "models/orders.py", "models/selective_scan",
+    "models/synthesis.py", "models/vss3d.py",
+)  # fmt: skip
+"""The generator's code; the networks that read ages are no part of it."""
+
 SCORED_PEOPLE = 24
 """Simulated people, neither in the cohort nor trained on, whose maps are scored."""
 
@@ -59,7 +65,7 @@ def fit_aicbv(run: Run) -> pd.DataFrame:
         "pairs": pairs_key,
         "generator": settings.model_dump(exclude={"overlap"}),
         "seed": profile.seed,
-        "code": code_digest("models", "train/generator.py", "train/losses.py", "train/loop.py"),
+        "code": code_digest(*_NETWORK, "train/generator.py", "train/losses.py", "train/seeding.py"),
     }
     outputs = [WEIGHTS, "aicbv/log.csv"]
     if not run.up_to_date("aicbv-generator", key, outputs):
@@ -144,7 +150,7 @@ def synthesise_cohort(run: Run) -> None:
         "weights": digest_file(run.path(WEIGHTS)),
         "overlap": run.profile.generator.overlap,
         "scans": list(kept(run)["scan_id"]),
-        "code": code_digest("models"),
+        "code": code_digest(*_NETWORK),
     }
     outputs = ["volumes/cbv/index.csv"]
     if run.up_to_date("volumes-cbv", key, outputs):
@@ -178,7 +184,7 @@ def score_aicbv(run: Run) -> pd.DataFrame:
         "grid_mm": profile.grid_mm,
         "overlap": profile.generator.overlap,
         "code": code_digest(
-            "simulate", "imaging/intensity.py", "models",
+            "simulate", "imaging/intensity.py", *_NETWORK,
             "train/aicbv.py", "train/cbv_scores.py", "train/people.py",
         ),
     }  # fmt: skip

@@ -34,7 +34,7 @@ from brainage_lib.train.settings import Recipe, TrainSettings, load_recipe
 
 _CODE = (
     "data/inputs.py", "train/fit.py", "train/loop.py", "train/batches.py", "train/augment.py",
-    "train/settings.py",
+    "train/seeding.py", "train/settings.py",
 )  # fmt: skip
 PREDICTED_AT_ONCE = 3
 """Scans in a batch of predictions."""

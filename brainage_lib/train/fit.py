@@ -32,10 +32,10 @@ from brainage_lib.train.loop import (
     Report,
     make_trainer,
     quiet,
-    reproducible,
     run_trainer,
 )
 from brainage_lib.train.memory import keep_freed_memory
+from brainage_lib.train.seeding import reproducible
 from brainage_lib.train.settings import TrainSettings
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
