@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from brainage_lib import __version__
-from brainage_lib.cli import manifest
+from brainage_lib.cli import manifest, record
 from brainage_lib.errors import UserError, WrongUsage
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(manifest.app, name="manifest")
+record.register(app)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from brainage_lib.stats.bias import LinearBias, fit_bias, fold_corrected_gaps
 from brainage_lib.stats.calibration import calibrate, save_calibration_json
 from brainage_lib.stats.claims import ledger, observe
 from brainage_lib.stats.conformal import conformal_half_width, fold_intervals
-from brainage_lib.stats.disclosure import hidden_groups, hide_cells, hide_groups
+from brainage_lib.stats.disclosure import exposed_cells, hidden_groups, hide_cells, hide_groups
 from brainage_lib.stats.divergence import kl_to_whole
 from brainage_lib.stats.error_groups import age_density, error_quantiles, hide_by_group
 from brainage_lib.stats.ladder import (
@@ -64,6 +64,7 @@ __all__ = [
     "detectable_sentence",
     "error_quantiles",
     "evaluated",
+    "exposed_cells",
     "f_from_errors",
     "fit_bias",
     "fold_corrected_gaps",

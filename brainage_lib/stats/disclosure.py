@@ -151,6 +151,60 @@ def hide_cells(
         labels that occur. A count that is missing means none, or too few to be told: which of
         the two is not said, either.
     """
+    people, scans, labels = _cells(members, row, column, orders)
+    shown = _shown_cells(people, scans, labels)
+    return pd.DataFrame(
+        {
+            row: [cell[0] for cell in people],
+            column: [cell[1] for cell in people],
+            "n_scans": [scans[cell] if cell in shown else pd.NA for cell in people],
+            "n_participants": [len(people[cell]) if cell in shown else pd.NA for cell in people],
+        }
+    ).astype({"n_scans": "Int64", "n_participants": "Int64"})
+
+
+def exposed_cells(
+    table: pd.DataFrame,
+    members: pd.DataFrame,
+    row: str,
+    column: str,
+    orders: Sequence[Sequence[str]],
+) -> list[str]:
+    """Say what a table of counts gives away: the opposite of `hide_cells`, for a last check.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``row``, ``column``, n_scans; what is missing or empty is not shown.
+    members, row, column, orders
+        As in `hide_cells`.
+
+    Returns
+    -------
+    list of str
+        A line for each cell of few that is shown or follows, and each rest of few.
+    """
+    people, scans, labels = _cells(members, row, column, orders)
+    known = table[table["n_scans"].notna()]
+    shown = set(zip(known[row].astype(str), known[column].astype(str), strict=True))
+    found = [
+        f"{cell[0]}, {cell[1]} is shown" for cell in shown if len(people.get(cell, ())) < LEAST
+    ]
+    totals = _totals(people, labels)
+    for total in totals:
+        rest = set().union(*(people[cell] for cell in total if cell not in shown))
+        if 0 < len(rest) < LEAST and total & shown:
+            found.append(f"what is hidden beside {sorted(total & shown)[0]} is of few people")
+    if shown:
+        few = _determined(people, scans, shown, totals)
+        found += [f"{cell[0]}, {cell[1]} follows from what is shown" for cell in few]
+    return found
+
+
+def _cells(
+    members: pd.DataFrame, row: str, column: str, orders: Sequence[Sequence[str]]
+) -> tuple[dict[Cell, set[str]], dict[Cell, int], list[list[str]]]:
+    """Participants and number of scans of each pair of labels, and the labels that occur."""
     labels = [
         [name for name in order if name in set(members[by].astype(str))]
         for by, order in zip((row, column), orders, strict=True)
@@ -162,16 +216,7 @@ def hide_cells(
         (first, second): set() for first in labels[0] for second in labels[1]
     }
     people.update(groups.agg(set).to_dict())
-    scans = dict.fromkeys(people, 0) | groups.size().to_dict()
-    shown = _shown_cells(people, scans, labels)
-    return pd.DataFrame(
-        {
-            row: [cell[0] for cell in people],
-            column: [cell[1] for cell in people],
-            "n_scans": [scans[cell] if cell in shown else pd.NA for cell in people],
-            "n_participants": [len(people[cell]) if cell in shown else pd.NA for cell in people],
-        }
-    ).astype({"n_scans": "Int64", "n_participants": "Int64"})
+    return people, dict.fromkeys(people, 0) | groups.size().to_dict(), labels
 
 
 def _shown_cells(
