@@ -118,6 +118,9 @@ class Profile(_Settings):
         Of everything that is random but the networks.
     workers : int
         Processes that prepare scans.
+    recorded : str
+        Which recorded run the book shows beside this one: a folder of ``book/recorded``.
+        ``none`` shows none, and a folder that does not exist means "not recorded yet".
     """
 
     name: str
@@ -140,6 +143,7 @@ class Profile(_Settings):
     bootstrap: Positive = 10_000
     seed: Annotated[int, Field(ge=0)] = 2026
     workers: Positive = 2
+    recorded: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = "oas1"
 
     @model_validator(mode="after")
     def _paper_mode_has_its_recipe(self) -> Profile:
