@@ -16,7 +16,7 @@ from brainage_lib.errors import UserError
 from brainage_lib.files import read_json, write_text
 from brainage_lib.report.pages import announcement, citation, status
 from brainage_lib.report.pdf import print_pdf
-from brainage_lib.run import Run
+from brainage_lib.run import Run, plan_networks
 from brainage_lib.run.execute import ANSI
 from brainage_lib.tables import MANIFEST, read_table
 
@@ -68,7 +68,7 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
     write_text(source / "_config.yml", yaml.safe_dump(settings, sort_keys=False))
     facts = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
     generated = {
-        "status": status(read_json(run.path("card.json"))["chapters"]),
+        "status": status(read_json(run.path("card.json"))["chapters"], _durations(run)),
         "citation": citation(facts),
         # A raw link: the file is not among the sources, Sphinx would look for it in vain.
         "pdf": f'<a href="../{PDF}">The whole book as one PDF</a>\n' if pdf else "\n",
@@ -76,6 +76,16 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
     for name, text in generated.items():
         write_text(source / "book" / "generated" / f"{name}.md", text)
     return source
+
+
+def _durations(run: Run) -> dict[str, list[float]]:
+    """Seconds of each epoch of the trainings that are there."""
+    found = {}
+    for key in plan_networks(run.profile):
+        path = run.network_folder(*key) / "durations.json"
+        if path.is_file():
+            found[key.place] = read_json(path)["seconds_per_epoch"]
+    return found
 
 
 def _stage_notebooks(root: Path, run: Run, source: Path) -> None:

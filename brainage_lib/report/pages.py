@@ -36,13 +36,15 @@ def announcement(simulated: bool, projects: Sequence[str]) -> str:
     return f"Real scans of {text}. Research only: no result here is fit for diagnosis."
 
 
-def status(cards: Mapping[str, Mapping[str, Any]]) -> str:
+def status(cards: Mapping[str, Mapping[str, Any]], trainings: Mapping[str, Sequence[float]]) -> str:
     """Write the tables of the status page: what ran, for how long, with which versions.
 
     Parameters
     ----------
     cards : mapping of chapter to run card
         The ``chapters`` of a run's ``card.json``.
+    trainings : mapping of place to durations
+        Seconds of each epoch, by the place of the network in the run.
 
     Returns
     -------
@@ -63,9 +65,15 @@ def status(cards: Mapping[str, Mapping[str, Any]]) -> str:
     lines.append(f"| all | | {_duration(total)} | {highest:,} MB | |")
     lines += [
         "",
-        "Durations are those of the last execution; a step that was up to date was not repeated.",
+        "Durations are those of the last execution; a step that was up to date was not repeated. "
+        "Networks are trained beside the chapters, several at a time:",
         "",
+        "| Network (recipe/mode/net-seed/fold) | Epochs | Duration |",
+        "| :-- | --: | --: |",
     ]
+    for place, seconds in trainings.items():
+        lines.append(f"| {place} | {len(seconds)} | {_duration(sum(seconds))} |")
+    lines.append("")
     # Chapters that were executed at another time may have seen other versions.
     columns = {
         "Code (commit)": lambda card: card["commit"],

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from brainage_lib.errors import WrongUsage
+
+RECIPES = Path(__file__).resolve().parents[1] / "train" / "recipes"
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -145,6 +147,16 @@ class Profile(_Settings):
     workers: Positive = 2
     recorded: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = "oas1"
 
+    @field_validator("recipes")
+    @classmethod
+    def _recipes_are_there(cls, recipes: list[str]) -> list[str]:
+        # Found out now, not after the chapters that come before the training.
+        known = sorted(path.stem for path in RECIPES.glob("*.yml"))
+        unknown = ", ".join(repr(name) for name in recipes if name not in known)
+        if unknown:
+            raise ValueError(f"there is no recipe {unknown}; there are: {', '.join(known)}")
+        return recipes
+
     @model_validator(mode="after")
     def _paper_mode_has_its_recipe(self) -> Profile:
         if "paper" in self.modes and "paper" not in self.recipes:
@@ -199,7 +211,8 @@ def load_profile(source: str | os.PathLike) -> Profile:
 
 
 def _explain(finding: dict) -> str:
-    place = ".".join(str(part) for part in finding["loc"])
+    # Places in a list, and the kinds of a union, say nothing to whoever wrote the file.
+    place = ".".join(part for part in finding["loc"] if isinstance(part, str))
     if finding["type"] == "extra_forbidden":
         model: type[BaseModel] = Profile
         for part in finding["loc"][:-1]:
@@ -210,6 +223,7 @@ def _explain(finding: dict) -> str:
         return f"{place}: unknown setting{hint} (allowed: {', '.join(allowed)})"
     if finding["type"] == "missing":
         return f"{place}: is missing"
-    if not place:
-        return finding["msg"].removeprefix("Value error, ")
-    return f"{place}: {finding['input']!r} is not possible: {finding['msg']}"
+    if finding["type"] == "value_error":
+        return ": ".join(filter(None, [place, str(finding["ctx"]["error"])]))
+    message = finding["msg"].removeprefix("Input should be ")
+    return f"{place}: {finding['input']!r} is not possible; it should be {message}"

@@ -15,6 +15,9 @@ from brainage_lib.tables.schemas import MANIFEST, T1W_STATES
 COLUMNS = [name for name in MANIFEST.columns if not name.startswith("^")]
 AGE_RANGE = (5.0, 110.0)
 
+SCAN_ID = r"\w[\w.+-]*"
+"""A scan's files are named after it: no separator of folders, no blank."""
+
 
 def read_manifest(path: str | os.PathLike) -> pd.DataFrame:
     """Read a manifest; refuse it if any row is bad.
@@ -77,9 +80,19 @@ def examine_manifest(path: str | os.PathLike) -> tuple[pd.DataFrame, list[tuple[
     if table.empty or any(name not in table.columns for name in COLUMNS):
         return table, findings
     table = table.apply(lambda column: column.str.strip())
+    empty = table["scan_id"].isin(MISSING)
     for name in ("scan_id", "participant_id", "project", "session", "diagnosis", "path"):
         for row in np.flatnonzero(table[name].isin(MISSING)):
             findings.append(_finding(row, name, "is empty", "fill it in"))
+    for row in np.flatnonzero(~table["scan_id"].str.fullmatch(SCAN_ID) & ~empty):
+        findings.append(
+            _finding(
+                row,
+                "scan_id",
+                f"{table['scan_id'][row]!r} cannot name a file",
+                "use letters, digits, and . _ - + after the first one",
+            )
+        )
     for row, other in _duplicates(table["scan_id"]):
         findings.append(
             _finding(

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brainage_lib.errors import WrongUsage
-
-RECIPES = Path(__file__).with_name("recipes")
+from brainage_lib.run.profile import RECIPES
 
 CHOICES = {
     "network": ("vgg8", "fcn"),

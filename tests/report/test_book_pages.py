@@ -25,7 +25,9 @@ def test_the_banner_of_a_simulated_cohort_says_simulated_and_that_of_a_real_one_
 
 
 def test_the_status_page_has_a_row_a_chapter_and_their_sum():
-    text = status({"02_b": card(seconds=3599.6), "01_a": card()})
+    text = status(
+        {"02_b": card(seconds=3599.6), "01_a": card()}, {"paper/sound/T-s0/1": [40, 35.2]}
+    )
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert "[01_a](../notebooks/01_a.ipynb) | 2026-01-31 09:05 | 1 min 01 s | 1,234 MB" in rows[2]
     assert "| 1 h 00 min |" in rows[3]
@@ -33,7 +35,9 @@ def test_the_status_page_has_a_row_a_chapter_and_their_sum():
 
 
 def test_the_status_page_shows_every_version_when_chapters_saw_different_ones():
-    text = status({"01_a": card(), "02_b": card(versions={"torch": "2.13.1"}, commit="def5678")})
+    text = status(
+        {"01_a": card(), "02_b": card(versions={"torch": "2.13.1"}, commit="def5678")}, {}
+    )
     assert "| torch | 2.13.0, 2.13.1 |" in text
     assert "| Code (commit) | abc1234; def5678 |" in text
 
@@ -64,4 +68,4 @@ def test_the_version_is_the_same_wherever_it_stands(root):
     ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (7322, "2 h 02")]
 )
 def test_durations_read_as_a_person_would_write_them(seconds, text):
-    assert f"| {text}" in status({"01_a": card(seconds=seconds)})
+    assert f"| {text}" in status({"01_a": card(seconds=seconds)}, {})

@@ -40,9 +40,11 @@ def test_misspelt_setting_of_a_group_is_named(tmp_path, settings):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"modes": ["sond"]}, "modes.0: 'sond' is not possible: .*'paper' or 'sound'"),
-        ({"grid_mm": 5}, "grid_mm: 5 is not possible: .*1, 2, 3 or 4"),
-        ({"folds": 1}, "folds: 1 is not possible"),
+        ({"modes": ["sond"]}, "modes: 'sond' is not possible; it should be 'paper' or 'sound'"),
+        ({"grid_mm": 5}, "grid_mm: 5 is not possible; it should be 1, 2, 3 or 4"),
+        ({"folds": 1}, "folds: 1 is not possible; it should be greater than or equal to 2"),
+        ({"recipes": ["papper"]}, "recipes: there is no recipe 'papper'; there are: paper, sound"),
+        ({"recipes": ["sound"]}, "the paper mode is trained with the recipe paper"),
         ({"epochs": "many"}, "epochs: 'many' is not possible"),
     ],
 )
