@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brainage_lib.errors import WrongUsage
-from brainage_lib.run.profile import RECIPES
+
+RECIPES = Path(__file__).with_name("recipes")
 
 CHOICES = {
     "network": ("vgg8", "fcn"),
