@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from brainage_lib.errors import UserError, WrongUsage
+from brainage_lib.files import replacing
 from brainage_lib.run import load_profile, locate, start_run
 from brainage_lib.run.processes import stop_on_signals, stop_with_parent
 from brainage_lib.tables import read_manifest
@@ -40,6 +41,35 @@ def lock(folder: Path) -> int:
     )
 
 
+def bring_recorded(source: Path, target: Path) -> None:
+    """Make the run's copy of the recorded run that its pages show equal to the original.
+
+    A chapter reads no path but its run's. Files that are equal are not touched, so that only
+    chapters that show something new are executed again.
+
+    Parameters
+    ----------
+    source : Path
+        A folder of ``book/recorded``; where it is missing, nothing is recorded yet.
+    target : Path
+        ``recorded`` in the run folder; removed where nothing is recorded.
+    """
+    wanted = {}
+    if (source / "card.json").is_file():
+        wanted = {path.name: path for path in source.iterdir() if path.is_file()}
+    if target.is_dir():
+        for path in target.iterdir():
+            if path.name not in wanted:
+                path.unlink()
+    for name, path in wanted.items():
+        content, copy = path.read_bytes(), target / name
+        if not copy.is_file() or copy.read_bytes() != content:
+            with replacing(copy) as temporary:
+                temporary.write_bytes(content)
+    if not wanted and target.is_dir():
+        target.rmdir()
+
+
 def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -> int:
     """Make the run folder, execute what is not up to date, build the pages."""
     path = Path(profile) if os.sep in profile else ROOT / "workflow" / "profiles" / f"{profile}.yml"
@@ -50,6 +80,7 @@ def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -
     folder.mkdir(parents=True, exist_ok=True)
     held = lock(folder)
     start_run(folder, path, manifest)
+    bring_recorded(ROOT / "book" / "recorded" / settings.recorded, folder / "recorded")
     failure = folder / "failure.txt"
     failure.unlink(missing_ok=True)
     command = [

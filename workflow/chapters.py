@@ -22,18 +22,31 @@ class Chapter(NamedTuple):
         What it writes for others, relative to the run folder. Volumes and networks are not
         listed: Snakemake would remove them before each execution, and the steps that make
         them know by their content whether they are up to date.
+    recorded : tuple of str
+        What it shows of the recorded run: names or patterns of files in ``recorded``.
     """
 
     after: tuple[str, ...]
     tables: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
+
+    def recorded_files(self, run: Path) -> list[str]:
+        """Files of the recorded run that it shows and that are there, relative to the run."""
+        folder = run / "recorded"
+        names = {path.name for pattern in self.recorded for path in folder.glob(pattern)}
+        return [f"recorded/{name}" for name in sorted(names)]
 
 
 CHAPTERS = {
-    "01_data_curation": Chapter((), ("manifest.csv", "cohort.json")),
-    "02_images_and_quality": Chapter(("01_data_curation",), ("quality.csv",)),
+    "01_data_curation": Chapter((), ("manifest.csv", "cohort.json"), ("cohort.csv",)),
+    "02_images_and_quality": Chapter(("01_data_curation",), ("quality.csv",), ("quality.csv",)),
     "03_aicbv_synthesis": Chapter(("02_images_and_quality",), ("aicbv/scores.csv",)),
-    "04_split": Chapter(("03_aicbv_synthesis",), ("splits.csv", "split_scores.csv")),
-    "05_vgg8_training": Chapter(("04_split",), ("predictions.csv",)),
+    "04_split": Chapter(
+        ("03_aicbv_synthesis",), ("splits.csv", "split_scores.csv"), ("split_scores.csv",)
+    ),
+    "05_vgg8_training": Chapter(
+        ("04_split",), ("predictions.csv",), ("networks.csv", "trainings.csv")
+    ),
     "06_stacking_and_anova": Chapter(
         ("05_vgg8_training",),
         (
@@ -43,11 +56,35 @@ CHAPTERS = {
             "stacking/model.json",
             "stacking/calibration.json",
         ),
+        (
+            "table1.csv",
+            "anova.csv",
+            "coefficients.csv",
+            "differences.csv",
+            "error_quantiles.csv",
+            "age_density.csv",
+        ),
     ),
-    "07_by_age_and_study": Chapter(("06_stacking_and_anova",), ("table2.csv", "table3.csv")),
-    "08_where_the_networks_look": Chapter(("05_vgg8_training",), ("attribution/groups.csv",)),
-    "09_does_cbv_help": Chapter(("05_vgg8_training", "06_stacking_and_anova"), ("cbv/ladder.csv",)),
-    "10_the_claims": Chapter(("06_stacking_and_anova", "07_by_age_and_study"), ("ledger.csv",)),
+    "07_by_age_and_study": Chapter(
+        ("06_stacking_and_anova",),
+        ("table2.csv", "table3.csv"),
+        ("table1.csv", "table2.csv", "table3.csv"),
+    ),
+    "08_where_the_networks_look": Chapter(
+        ("05_vgg8_training",),
+        ("attribution/groups.csv",),
+        ("table1.csv", "attribution.csv", "overlap.csv", "maps-*.npz"),
+    ),
+    "09_does_cbv_help": Chapter(
+        ("05_vgg8_training", "06_stacking_and_anova"),
+        ("cbv/ladder.csv",),
+        ("table1.csv", "ladder.csv"),
+    ),
+    "10_the_claims": Chapter(
+        ("06_stacking_and_anova", "07_by_age_and_study"),
+        ("ledger.csv",),
+        ("table1.csv", "ledger.csv"),
+    ),
     "00_one_scan": Chapter(("06_stacking_and_anova",)),
 }
 
