@@ -57,7 +57,7 @@ def write_manifest(run: Run) -> pd.DataFrame:
     }
     aliases = source.parent / ALIASES
     if aliases.is_file():
-        table = _read_aliases(aliases)
+        table = read_alias_file(aliases)
         with replacing(run.path(ALIASES)) as temporary:
             table.to_csv(temporary, index=False)
         facts["aliases_sha256"] = digest_file(aliases)
@@ -76,7 +76,7 @@ def read_cohort(run: Run) -> pd.DataFrame:
 def read_aliases(run: Run) -> pd.DataFrame | None:
     """Return the run's table of participants who are one person, or None."""
     path = run.path(ALIASES)
-    return _read_aliases(path) if path.is_file() else None
+    return read_alias_file(path) if path.is_file() else None
 
 
 def cohort_folder(run: Run) -> Path | None:
@@ -137,7 +137,14 @@ def _simulated_contradictions(manifest: pd.DataFrame) -> list[str]:
     return findings
 
 
-def _read_aliases(path: Path) -> pd.DataFrame:
+def read_alias_file(path: Path) -> pd.DataFrame:
+    """Read a table of participants who are one person: participant_id, same_as.
+
+    Raises
+    ------
+    BadInput
+        It is no CSV, has other columns, or an empty cell.
+    """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:

@@ -90,7 +90,7 @@ def find_images(
         found = next(
             ((rank, match) for rank, p in enumerate(patterns) if (match := p.search(name))), None
         )
-        problem = ELSEWHERE if found is None else _unusable(folder / name, inside)
+        problem = ELSEWHERE if found is None else unusable(folder / name, inside)
         if problem is not None:
             left_out.append(LeftOut(name, None, "", *problem))
             continue
@@ -141,7 +141,16 @@ def natural(path: str) -> list:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path)]
 
 
-def _unusable(path: Path, inside: Path) -> tuple[str, str] | None:
+def unusable(path: Path, inside: Path) -> tuple[str, str] | None:
+    """Return reason and remedy if an image's file cannot stand in a manifest, else None.
+
+    Parameters
+    ----------
+    path : Path
+        The image.
+    inside : Path
+        The manifest's folder, which a link may not leave.
+    """
     if not path.exists():
         return NO_LINK
     if not path.resolve().is_relative_to(inside.resolve()):
