@@ -14,7 +14,7 @@ from brainage_lib.show.cohort import (
     counts_by_decade,
     partition_divergence,
 )
-from brainage_lib.show.compare import lowest_counts, mae_by_group_table, three_columns
+from brainage_lib.show.compare import NO_RECORDING, lowest_counts, mae_by_group_table, three_columns
 from brainage_lib.show.figure import Figure
 from brainage_lib.show.figure3 import (
     age_density,
@@ -40,15 +40,25 @@ from brainage_lib.show.page import Drawing, Picture, Shown
 from brainage_lib.show.pictures import cbv_maps, contact_sheet, gradcam_by_decade, scan_steps
 from brainage_lib.show.pipeline import pipeline
 from brainage_lib.show.quality import reasons_table, verdict_counts
+from brainage_lib.show.recorded import (
+    Note,
+    recorded_by_group,
+    recorded_cohort,
+    recorded_errors,
+    recorded_quality,
+    recorded_splits,
+)
 from brainage_lib.show.stacking import anova_table, coefficients_table, table1
 from brainage_lib.show.table import Measure, Table, glue_number, table
 from brainage_lib.show.words import count, listed, number, p_value, percent, with_interval
 
 __all__ = [
+    "NO_RECORDING",
     "Drawing",
     "Figure",
     "Ledger",
     "Measure",
+    "Note",
     "Picture",
     "Shown",
     "Table",
@@ -86,6 +96,11 @@ __all__ = [
     "predicted_against_age",
     "randomisation",
     "reasons_table",
+    "recorded_by_group",
+    "recorded_cohort",
+    "recorded_errors",
+    "recorded_quality",
+    "recorded_splits",
     "scan_steps",
     "table",
     "table1",

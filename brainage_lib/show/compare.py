@@ -12,9 +12,17 @@ from brainage_lib.show.words import NOTHING, count, interval, number
 from brainage_lib.tables.schemas import AGE_GROUPS, PROJECTS
 
 NOT_PRINTED = "not printed"
-NOT_RECORDED = "not recorded yet"
-MISSING = {"paper": NOT_PRINTED, "recorded": NOT_RECORDED, "this run": "not computed"}
+MISSING = {"paper": NOT_PRINTED, "recorded": "not recorded", "this run": "not computed"}
 """What a column says that has nothing to show."""
+
+NO_RECORDING = "No run on real scans is recorded yet"
+"""Said once where there is none, in place of a column."""
+
+HIDDEN = "hidden (few)"
+WHY_HIDDEN = (
+    "hidden (few): fewer than five people, or a group from which the number of such a group "
+    "could be worked out"
+)
 
 SMALL = 10
 """Groups of fewer scans are marked (SCIENCE, section 7)."""
@@ -38,14 +46,15 @@ def three_columns(
     """Put the paper's numbers, the recorded real run and this run beside each other.
 
     The three are matched by their keys and nothing else; what one of them lacks is said in
-    its column and never filled from another.
+    its column and never filled from another. Where no run is recorded, the caption says so and
+    there is no column.
 
     Parameters
     ----------
     paper, recorded, this_run : DataFrame or None
         A row a key. Measures may have neighbours ``x_low`` and ``x_high``, and a row may have
-        ``n_scans``; values may be text ("< 2.2e-16"). None: nothing printed, not recorded
-        yet, not computed.
+        ``n_scans``; values may be text ("< 2.2e-16"). A row of few people may be ``hidden``.
+        None: nothing printed, not recorded yet, not computed.
     by : mapping of column to head
         The key. The paper may lack some of its columns (it has one mode only); its numbers
         then stand beside every value of them.
@@ -56,7 +65,7 @@ def three_columns(
     recorded_source : str
         The same for the recorded run.
     """
-    sources: Sources = {"paper": paper, "recorded": recorded, "this run": this_run}
+    sources = _sources(paper, recorded, this_run)
     keys = _keys(sources, list(by))
     how = {column: Measure(*measure) for column, measure in measures.items()}
     found = {
@@ -66,18 +75,24 @@ def three_columns(
         for place, frame in sources.items()
     }
     cells = {}
-    for place, head in _heads(source, recorded_source).items():
+    heads = _heads(source, recorded_source)
+    for place in sources:
+        head = heads[place]
         known = [
             column
             for column in how
             if any(not _unknown(found[key, column, place]["value"]) for key in keys)
         ]
+        if any(found[key, column, place]["hidden"] for key in keys for column in how):
+            known = list(how)
         if not known:
             cells[head, MISSING[place]] = [NOTHING] * len(keys)
             continue
-        sizes = [found[key, known[0], place]["n_scans"] for key in keys]
-        if not all(_unknown(size) for size in sizes):
-            cells[head, "n"] = [number(size, 0) for size in sizes]
+        sizes = [found[key, known[0], place] for key in keys]
+        if not all(_unknown(size["n_scans"]) for size in sizes):
+            cells[head, "n"] = [
+                "few" if size["hidden"] else number(size["n_scans"], 0) for size in sizes
+            ]
         for column in known:
             cells[head, how[column].head] = [
                 _cell(found[key, column, place], how[column], place) for key in keys
@@ -97,12 +112,32 @@ def three_columns(
     small = "Small print: 95 % interval; n counts scans. "
     return Table(
         title,
-        captioned(f"{small}{caption}", source),
+        captioned(f"{small}{caption.rstrip('. ')}{_of_recording(sources)}", source),
         f"Table by {', '.join(by.values())}: paper, recorded run and this run in columns",
         long,
         name,
         frame,
     )
+
+
+def _sources(
+    paper: pd.DataFrame | None, recorded: pd.DataFrame | None, this_run: pd.DataFrame | None
+) -> Sources:
+    """Name the columns; what is not recorded takes none."""
+    sources: Sources = {"paper": paper, "recorded": recorded, "this run": this_run}
+    return {
+        place: frame
+        for place, frame in sources.items()
+        if place != "recorded" or (frame is not None and len(frame))
+    }
+
+
+def _of_recording(sources: Sources) -> str:
+    """Say what a caption adds: that nothing is recorded, or why something is hidden."""
+    recorded = sources.get("recorded")
+    if recorded is None:
+        return f". {NO_RECORDING}"
+    return f". {WHY_HIDDEN}" if "hidden" in recorded and recorded["hidden"].any() else ""
 
 
 def _heads(source: str, recorded_source: str) -> dict[str, str]:
@@ -115,7 +150,7 @@ def _heads(source: str, recorded_source: str) -> dict[str, str]:
 
 def _keys(sources: Sources, by: list[str]) -> list[tuple]:
     """Keys of all three, this run's first; the paper's are repeated over what it lacks."""
-    found = [sources["this run"], sources["recorded"], sources["paper"]]
+    found = [sources["this run"], sources.get("recorded"), sources["paper"]]
     frames = [frame for frame in found if frame is not None and len(frame)]
     full = [frame for frame in frames if set(by) <= set(frame.columns)]
     outer = [column for column in by if any(column not in frame for frame in frames)]
@@ -158,7 +193,7 @@ def _matching(frame: pd.DataFrame, key: dict) -> pd.DataFrame:
 
 
 def _value(frame: pd.DataFrame | None, key: dict, column: str) -> dict:
-    empty = {"value": None, "low": None, "high": None, "n_scans": None}
+    empty = {"value": None, "low": None, "high": None, "n_scans": None, "hidden": False}
     if frame is None:
         return empty
     rows = _matching(frame, key)
@@ -175,10 +210,13 @@ def _value(frame: pd.DataFrame | None, key: dict, column: str) -> dict:
         "low": row.get(f"{column}_low"),
         "high": row.get(f"{column}_high"),
         "n_scans": row.get("n_scans"),
+        "hidden": bool(row.get("hidden", False)),
     }
 
 
 def _cell(value: dict, measure: Measure, place: str) -> str:
+    if value["hidden"]:
+        return HIDDEN
     if _unknown(value["value"]):
         if place == "paper":
             return NOT_PRINTED
@@ -208,12 +246,13 @@ def mae_by_group_table(
     paper : DataFrame or None
         Columns ``group``, ``model``, ``mae``.
     recorded, this_run : DataFrame (or None for what is not recorded yet)
-        Schema TABLE2 or TABLE3, with one recipe, mode and kind of fit only.
+        Schema TABLE2 or TABLE3, with one recipe, mode and kind of fit only; of the recorded
+        one some groups may be ``hidden``.
     group : {"age_group", "project"}
     source, recorded_source : str
         Where the scans come from.
     """
-    sources: Sources = {"paper": paper, "recorded": recorded, "this run": this_run}
+    sources = _sources(paper, recorded, this_run)
     heads = _heads(source, recorded_source)
     frames = [frame for frame in sources.values() if frame is not None]
     groups = _in_order([key for (key,) in _unique(frames, [group])], group)
@@ -243,7 +282,7 @@ def mae_by_group_table(
         lowest_counts(this_run, group),
         captioned(
             "MAE in years on the test scans, 95 % interval below it; n counts scans; † marks "
-            f"groups of fewer than {SMALL} scans",
+            f"groups of fewer than {SMALL} scans{_of_recording(sources)}",
             source,
         ),
         f"Table of the mean absolute error by {head}: paper, recorded run and this run",
@@ -260,6 +299,8 @@ def _in_order(names: list[str], group: str) -> list[str]:
 
 
 def _group_size(found: dict, key: str, models: list[str]) -> str:
+    if any(found[key, model]["hidden"] for model in models):
+        return "few"
     sizes = [found[key, model]["n_scans"] for model in models]
     known = [int(size) for size in sizes if size is not None and not pd.isna(size)]
     if not known:
@@ -268,6 +309,8 @@ def _group_size(found: dict, key: str, models: list[str]) -> str:
 
 
 def _mae_cell(value: dict) -> str:
+    if value["hidden"]:
+        return HIDDEN
     if _unknown(value["value"]):
         return NOTHING
     ends = interval(value["low"], value["high"], 2)

@@ -100,8 +100,8 @@ def error_quantiles(quantiles: pd.DataFrame, *, source: str) -> Figure:
     Parameters
     ----------
     quantiles : DataFrame
-        Columns decade, model, n_scans, q05, q25, q50, q75, q95 (years); a hidden group has
-        missing quantiles.
+        Columns decade, model, n_scans, q05, q25, q50, q75, q95 (years), of one recipe, mode and
+        kind of fit. A group of few people has missing quantiles, or only its tails missing.
     """
     fig = chart("age (years)", "gap (years)", height=460)
     order = [name for name in DECADES if name in set(quantiles["decade"])]
@@ -114,8 +114,8 @@ def error_quantiles(quantiles: pd.DataFrame, *, source: str) -> Figure:
             q1=part["q25"],
             median=part["q50"],
             q3=part["q75"],
-            lowerfence=part["q05"],
-            upperfence=part["q95"],
+            lowerfence=part["q05"].fillna(part["q25"]),
+            upperfence=part["q95"].fillna(part["q75"]),
             name=MODEL_NAMES[model],
             line={"color": MODEL_COLOURS[model], "width": 2},
             fillcolor="rgba(0,0,0,0)",
@@ -124,7 +124,7 @@ def error_quantiles(quantiles: pd.DataFrame, *, source: str) -> Figure:
     fig.update_layout(boxmode="group")
     fig.update_xaxes(type="category", categoryorder="array", categoryarray=order)
     known = quantiles[quantiles["q50"].notna()]
-    hidden = quantiles["q50"].isna().sum()
+    hidden = quantiles.loc[quantiles["q50"].isna(), "decade"].nunique()
     sizes = known.drop_duplicates("decade")["n_scans"].sum()
     title = "No group is large enough to be shown"
     if len(known):
@@ -137,8 +137,8 @@ def error_quantiles(quantiles: pd.DataFrame, *, source: str) -> Figure:
         fig,
         title=title,
         caption="Predicted minus chronological age. Box: middle half with the median; whiskers: "
-        "5th to 95th percentile. Groups too small to be shown: "
-        f"{hidden}; n = {count(int(sizes), 'scan')}",
+        "5th to 95th percentile, where twenty people are behind them. Decades of fewer than ten "
+        f"people are hidden ({hidden}); n = {count(int(sizes), 'scan')}",
         alt="Boxes of the gap by decade and model. "
         + "; ".join(
             f"{row.decade}, {row.model}: median {number(row.q50, 1)} years"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from brainage_lib.show.colours import VERDICTS
+from brainage_lib.show.compare import NO_RECORDING
 from brainage_lib.show.page import Shown, captioned
 from brainage_lib.show.words import NOTHING, count
 
@@ -74,13 +75,12 @@ class Ledger(Shown):
             f"({counts.get(verdict, 0)})</button>"
             for verdict, (_, sign) in VERDICTS.items()
         )
+        columns = _columns(self.data)
         heads = "".join(
             f'<th scope="col" role="columnheader">{head}</th>'
-            for head in ("Claim and verdict", *_HEADS.values())
+            for head in ("Claim and verdict", *columns.values())
         )
-        nothing_recorded = not self.data.get("recorded", pd.Series(dtype=str)).fillna("").any()
-        empty = {"recorded": "not recorded yet"} if nothing_recorded else {}
-        rows = "".join(_row(row, empty) for row in self.data.to_dict("records"))
+        rows = "".join(_row(row, columns) for row in self.data.to_dict("records"))
         return (
             f'{LEDGER_STYLE}<div class="shown shown-ledger"><p class="shown-title">{title}</p>'
             f'<fieldset class="shown-filter" hidden><legend class="shown-note">Verdicts shown'
@@ -111,7 +111,7 @@ def ledger_table(ledger: pd.DataFrame, *, source: str, recorded_source: str = ""
     says = ", ".join(
         f"{verdict} {counts[verdict]}" for verdict in VERDICTS if counts.get(verdict, 0)
     )
-    recorded = f" Recorded run: {recorded_source}." if recorded_source else ""
+    recorded = f" Recorded run: {recorded_source}." if recorded_source else f" {NO_RECORDING}."
     return Ledger(
         f"{count(len(ledger), 'claim')}: {says or 'nothing was examined'}",
         captioned(
@@ -126,12 +126,17 @@ def ledger_table(ledger: pd.DataFrame, *, source: str, recorded_source: str = ""
     )
 
 
-def _row(row: dict, empty: dict[str, str]) -> str:
+def _columns(ledger: pd.DataFrame) -> dict[str, str]:
+    """Columns that are shown; a recorded run has none where nothing is recorded."""
+    recorded = "recorded" in ledger and ledger["recorded"].fillna("").ne("").any()
+    return {name: head for name, head in _HEADS.items() if name != "recorded" or recorded}
+
+
+def _row(row: dict, columns: dict[str, str]) -> str:
     colour, sign = VERDICTS[row["verdict"]]
     cells = "".join(
-        f'<td role="cell" data-head="{head}">'
-        f"{_text(row.get(column), empty.get(column, NOTHING))}</td>"
-        for column, head in _HEADS.items()
+        f'<td role="cell" data-head="{head}">{_text(row.get(column))}</td>'
+        for column, head in columns.items()
     )
     reason = html.escape(str(row["reason"]))
     return (
@@ -142,7 +147,7 @@ def _row(row: dict, empty: dict[str, str]) -> str:
     )
 
 
-def _text(value: object, otherwise: str) -> str:
+def _text(value: object) -> str:
     if value is None or value == "" or (isinstance(value, float) and pd.isna(value)):
-        return otherwise
+        return NOTHING
     return html.escape(str(value))

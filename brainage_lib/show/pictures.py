@@ -213,6 +213,7 @@ def gradcam_by_decade(
     *,
     source: str,
     resolution: str = "",
+    name: str = "figure4",
 ) -> Picture:
     """Fig. 4: where the networks look, by ten-year group, over the group's mean T1w.
 
@@ -228,6 +229,8 @@ def gradcam_by_decade(
     source : str
     resolution : str
         How finely the maps can see, for the caption: `brainage_lib.explain.resolution`.
+    name : str
+        File name of the numbers.
     """
     nets, decades = list(maps), [name for name in DECADES if name in means]
     sheet = Sheet(max(len(decades), 1), 3 * len(nets), cell=(1.3, 1.45), bars=0.8)
@@ -266,7 +269,7 @@ def gradcam_by_decade(
         f"Slices in three views by decade for {names}. "
         + "; ".join(f"{decade} years: n = {n}" for decade, n in counts.items()),
         pd.DataFrame(rows, columns=["net", "decade", "n_scans", "view", "at_mm", "covered_mm2"]),
-        "figure4",
+        name,
         sheet.png(),
     )
 

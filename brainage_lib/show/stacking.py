@@ -113,13 +113,14 @@ def coefficients_table(
     paper : DataFrame or None
         Columns model, term, estimate, p.
     recorded, this_run : DataFrame
-        Schema COEFFICIENTS; a fit over all folds has no fold. Recorded may be None.
+        Schema COEFFICIENTS; a fit over all folds has no fold. Recorded may be None; of its
+        folds only the fit on all of them is shown.
     source, recorded_source, headline
         As for `table1`.
     """
     return three_columns(
         paper,
-        _with_fit(_with_ends(recorded)),
+        _with_fit(_with_ends(_of_all_folds(recorded))),
         _with_fit(_with_ends(this_run)),
         by={"fit": "Recipe, mode, fitted on", "model": "Model", "term": "Term"},
         measures={"estimate": Measure("Estimate", digits=3), "p": Measure("p", p=True)},
@@ -143,6 +144,11 @@ def _with_fit(rows: pd.DataFrame | None) -> pd.DataFrame | None:
         folds = ["all folds" if pd.isna(fold) else f"fold {int(fold)}" for fold in rows["fold"]]
         fit = fit + ", " + pd.Series(folds, index=rows.index)
     return rows.assign(fit=fit)
+
+
+def _of_all_folds(rows: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Leave out the fits of single folds, of which the paper mode has one."""
+    return None if rows is None else rows[rows["fold"].isna() | (rows["mode"] == "paper")]
 
 
 def _with_ends(rows: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -268,5 +268,13 @@ class Recorded:
 
     @property
     def source(self) -> str:
-        """Where its scans come from, for captions."""
-        return f"real scans, recorded run {self.card['name']}" if self else "real scans"
+        """Where its scans come from, for captions; empty where nothing is recorded."""
+        return f"real scans, recorded run {self.card['name']}" if self else ""
+
+    def words(self, kind: Mapping[str, str] | None) -> str:
+        """Say in a few words which of its results are meant; empty for None."""
+        if kind is None:
+            return ""
+        return (
+            f"recorded real run {self.card['name']}, {kind['recipe']} recipe, {kind['mode']} mode"
+        )

@@ -86,7 +86,11 @@ def test_three_columns_never_mix(paper, recorded, this_run):
         return frame(model=models, mae=[digit + i / 100 for i in range(len(models))])
 
     table = three(made(paper, 1), made(recorded, 2), made(this_run, 3))
-    for head, digit in (("Paper", "1"), ("Recorded", "2"), ("This run", "3")):
+    heads = {"Paper": "1", "Recorded": "2", "This run": "3"}
+    if not recorded:
+        del heads["Recorded"]
+        assert not any("Recorded" in head for head, _ in table.cells.columns)
+    for head, digit in heads.items():
         for text in column(table, head).to_numpy().ravel():
             assert text.startswith(digit) or text in ("not printed", NOTHING)
     for source, digit in (("paper", 1), ("recorded", 2), ("this run", 3)):
@@ -95,10 +99,55 @@ def test_three_columns_never_mix(paper, recorded, this_run):
     assert set(table.cells.index) == set(paper) | set(recorded or []) | set(this_run)
 
 
-def test_what_is_not_recorded_yet_says_so():
-    table = three(frame(model=["T"], mae=[4.1]), None, frame(model=["T"], mae=[5.0]))
-    assert "not recorded yet" in table.html()
-    assert list(column(table, "Recorded")) == ["not recorded yet"]
+def test_what_is_not_recorded_yet_is_said_once_and_takes_no_column():
+    rows = frame(model=["T"], mae=[5.0])
+    by_group = show.mae_by_group_table(
+        None, None, rows.assign(project="IXI", n_scans=20), group="project", source="s"
+    )
+    for table in (three(frame(model=["T"], mae=[4.1]), None, rows), by_group):
+        assert table.html().count("No run on real scans is recorded yet") == 1
+        assert not any("Recorded" in head for head, _ in table.cells.columns)
+    recorded = three(None, rows, rows)
+    assert "is recorded yet" not in recorded.html()
+
+
+def test_hidden_groups_say_so_and_why():
+    hidden = frame(
+        project=["ADNI", "IXI"], model="T", mae=[None, 4.0], n_scans=[None, 30],
+        hidden=[True, False],
+    ).astype({"n_scans": "Int64"})  # fmt: skip
+    this_run = frame(project=["IXI"], model="T", mae=[5.0], n_scans=[20])
+    by_group = show.mae_by_group_table(None, hidden, this_run, group="project", source="s")
+    cells = column(by_group, "Recorded")
+    assert cells["n"].tolist() == ["few", "30"]
+    assert cells["T"].tolist() == ["hidden (few)", "4.00"]
+    assert "hidden (few): fewer than five people" in by_group.caption
+    general = three(None, hidden, this_run, by={"project": "Study"})
+    assert column(general, "Recorded").loc["ADNI"].tolist() == ["few", "hidden (few)"]
+
+
+def test_recipes_that_only_one_run_has_keep_their_rows():
+    by = {"recipe": "Recipe", "model": "Model"}
+    table = three(
+        frame(model=["T"], mae=[4.1]),
+        frame(recipe=["sound", "linear"], model="T", mae=[5.0, 6.0]),
+        frame(recipe=["paper"], model="T", mae=[7.0]),
+        by=by,
+    )
+    assert list(table.cells.index) == [("paper", "T"), ("sound", "T"), ("linear", "T")]
+    assert column(table, "Recorded")["MAE (years)"].tolist() == [NOTHING, "5.00", "6.00"]
+    assert column(table, "This run")["MAE (years)"].tolist() == ["7.00", NOTHING, NOTHING]
+
+
+def test_of_a_recorded_runs_folds_only_the_fit_on_all_is_shown():
+    def rows(folds):
+        return frame(
+            recipe="paper", mode="sound", fitted_on="out-of-fold", fold=folds, model="TAS",
+            term="sex", estimate=-0.2, low=-0.5, high=0.1, p=0.2, n_scans=200,
+        )  # fmt: skip
+
+    table = show.coefficients_table(None, rows([0, 1, None]), rows([0, None]), source="s")
+    assert len(table.cells) == 2
 
 
 def test_printed_text_stays_as_printed():
@@ -190,5 +239,6 @@ def test_ledger_says_each_verdict_in_words_and_sign(everything):
     page = BeautifulSoup(everything["ledger_table"].html(), "html.parser")
     rows = page.select("tbody tr")
     assert [row.b.text for row in rows] == ["✓ holds", "✗ contradicted"]
-    assert all("not recorded yet" in row.text for row in rows)
+    assert "No run on real scans is recorded yet" in everything["ledger_table"].caption
+    assert "Recorded run" not in page.thead.text
     assert not any(row.has_attr("hidden") for row in rows)
