@@ -29,9 +29,11 @@ profile = "demo"
 # %%
 from brainage_lib import data, show
 from brainage_lib.run import open_chapter
+from brainage_lib.tables import Recorded
 
 chapter = open_chapter("01_data_curation", run=run, profile=profile)
 run = chapter.run
+recorded = Recorded(run.path("recorded"))
 
 # %% [markdown]
 # ## The manifest
@@ -95,7 +97,16 @@ show.table(
 #
 # - **Repeats.** In *paper mode* a scan is the unit of the split, as in the paper: one person can stand in training and in test. In *sound mode* a person is ([chapter 4](04_split.ipynb)).
 # - **Patients.** In sound mode nobody with a diagnosis is used to fit anything; their scans are predicted and kept apart. In paper mode they come as they are, because the paper does not exclude them.
+
+# %% [markdown]
+# ## The recorded run
 #
+# Results on real scans stand in the chapters that follow as the *recorded run* ([what is kept of it](../book/limits.md)). These people are in it.
+
+# %%
+show.recorded_cohort(recorded.table("cohort"), source=recorded.source)
+
+# %% [markdown]
 # ## Doubts
 #
 # - Ages of some studies are whole years or bins of two years; a network cannot be better than its labels.

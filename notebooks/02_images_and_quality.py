@@ -29,9 +29,11 @@ profile = "demo"
 # %%
 from brainage_lib import data, imaging, show
 from brainage_lib.run import open_chapter
+from brainage_lib.tables import Recorded
 
 chapter = open_chapter("02_images_and_quality", run=run, profile=profile)
 run = chapter.run
+recorded = Recorded(run.path("recorded"))
 
 # %% [markdown]
 # ## From file to grid
@@ -67,6 +69,12 @@ store = data.VolumeStore(run.path("volumes", "t1w"))
 some = data.across_ages(manifest, 12)
 labels = [f"{scan.project}, {scan.age:.0f} years" for scan in some.itertuples()]
 show.contact_sheet(store.array(some["scan_id"]), grid.affine, labels, source=run.source)
+
+# %% [markdown]
+# ## The recorded run
+
+# %%
+show.recorded_quality(recorded.table("quality"), source=recorded.source)
 
 # %% [markdown]
 # ## Doubts

@@ -27,9 +27,11 @@ profile = "demo"
 # %%
 from brainage_lib import data, show
 from brainage_lib.run import open_chapter
+from brainage_lib.tables import Recorded
 
 chapter = open_chapter("04_split", run=run, profile=profile)
 run = chapter.run
+recorded = Recorded(run.path("recorded"))
 
 # %%
 splits, scores = data.write_splits(run)
@@ -82,6 +84,12 @@ show.table(
     source=run.source,
     name="leaks",
 )
+
+# %% [markdown]
+# ## The recorded run
+
+# %%
+show.recorded_splits(recorded.table("split_scores"), source=recorded.source)
 
 # %% [markdown]
 # ## Doubts

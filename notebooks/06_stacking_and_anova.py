@@ -18,7 +18,7 @@
 #
 # **Question.** Does a regression on the predictions of both networks err less than on one of them, and does sex help?
 #
-# **Answer.** Out of fold and by participant, T errs by {glue:text}`mae_T:` and TA by {glue:text}`mae_TA:`; the difference is {glue:text}`gain:`. The paper prints 4.10 and 3.96 years on 288 scans.
+# **Answer.** Out of fold and by participant, T errs by {glue:text}`mae_T:` and TA by {glue:text}`mae_TA:`; the difference is {glue:text}`gain:`. The paper prints 4.10 and 3.96 years on 288 scans. {glue:text}`recorded:`
 
 # %% tags=["parameters"]
 run = "demo"
@@ -32,6 +32,7 @@ from brainage_lib.tables import (
     COEFFICIENTS,
     PREDICTIONS,
     TABLE1,
+    Recorded,
     choose,
     read_table,
     write_table,
@@ -40,6 +41,8 @@ from brainage_lib.tables import (
 chapter = open_chapter("06_stacking_and_anova", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
 resampling = {"replicates": settings.bootstrap, "seed": settings.seed}
+recorded = Recorded(run.path("recorded"))
+kind = recorded.kind(settings.headline)
 
 # %% [markdown]
 # ## Four models
@@ -68,7 +71,13 @@ for warning in stacked.warnings:
 # %%
 table1 = stats.table1(stacked, **resampling)
 write_table(table1, run.path("stacking", "table1.csv"), TABLE1)
-show.table1(stats.paper_table1(), None, table1, source=run.source, headline=settings.headline)
+show.table1(
+    stats.paper_table1(),
+    recorded.table("table1"),
+    table1,
+    source=run.source,
+    headline=settings.headline,
+)
 
 # %% [markdown]
 # **The two modes must not be subtracted.** They differ in what is tested (a tenth of the scans, chosen as typical, with people who were also trained on, against every control once) and in how much is learned from (nine tenths of the scans against what the other folds hold: with two folds, half). T and A are the networks' predictions after the regression; [chapter 5](05_vgg8_training.ipynb) has them before it.
@@ -91,7 +100,13 @@ show.differences(choose(differences, **settings.headline), source=run.source, na
 # %%
 anova = stats.anova(stacked, **resampling)
 write_table(anova, run.path("stacking", "anova.csv"), ANOVA)
-show.anova_table(stats.paper_anova(), None, anova, source=run.source, headline=settings.headline)
+show.anova_table(
+    stats.paper_anova(),
+    recorded.table("anova"),
+    anova,
+    source=run.source,
+    headline=settings.headline,
+)
 
 # %% [markdown]
 # ## Coefficients, and sex
@@ -102,7 +117,7 @@ stats.save_model_json(stacked, run.path("stacking", "model.json"))
 stats.save_calibration_json(stacked, run.path("stacking", "calibration.json"))
 show.coefficients_table(
     stats.paper_coefficients(),
-    None,
+    recorded.table("coefficients", model="TAS"),
     choose(stacked.coefficients, model="TAS"),
     source=run.source,
     headline=settings.headline,
@@ -119,6 +134,25 @@ show.model_scatter(tested, source=run.source)
 
 # %%
 show.model_residuals(tested, source=run.source)
+
+# %% [markdown]
+# ### The same of the recorded run
+#
+# A mark in a scatter is a person. Of real scans only quantiles by decade and a density in bins of ten years are kept ([why](../book/limits.md)).
+
+# %%
+real = {
+    name: recorded.table(name, **kind) if kind else None
+    for name in ("table1", "differences", "error_quantiles", "age_density")
+}
+if kind:
+    quantiles = show.error_quantiles(real["error_quantiles"], source=recorded.source)
+else:
+    quantiles = show.Note(show.NO_RECORDING)
+quantiles
+
+# %%
+show.age_density(real["age_density"], source=recorded.source) if kind else None
 
 # %% [markdown]
 # Old people are predicted too young and young people too old: regression towards the mean, which no stacking removes. A correction exists, needs the true age, and must therefore never enter an accuracy table.
@@ -144,5 +178,7 @@ if len(left):
 else:
     residuals = "no in-sample residuals, because it has no paper mode"
 show.glue_number("residuals", residuals)
+said = show.recorded_errors(real["table1"], real["differences"], recorded.words(kind))
+show.glue_number("recorded", said)
 show.glue_number("gain", gain["difference"], gain["low"], gain["high"], "years")
 chapter.card()

@@ -18,7 +18,7 @@
 #
 # **Question.** Does the error depend on age and study, and is one model better for some people?
 #
-# **Answer.** {glue:text}`by_age:`. {glue:text}`by_study:`.
+# **Answer.** {glue:text}`by_age:`. {glue:text}`by_study:`. {glue:text}`recorded:`
 
 # %% tags=["parameters"]
 run = "demo"
@@ -27,12 +27,22 @@ profile = "demo"
 # %%
 from brainage_lib import show, stats
 from brainage_lib.run import open_chapter
-from brainage_lib.tables import PREDICTIONS, TABLE2, TABLE3, choose, read_table, write_table
+from brainage_lib.tables import (
+    PREDICTIONS,
+    TABLE2,
+    TABLE3,
+    Recorded,
+    choose,
+    read_table,
+    write_table,
+)
 
 chapter = open_chapter("07_by_age_and_study", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
 resampling = {"replicates": settings.bootstrap, "seed": settings.seed}
 stacked = stats.stack(read_table(run.path("predictions.csv"), PREDICTIONS))
+recorded = Recorded(run.path("recorded"))
+kind = recorded.kind(settings.headline)
 
 # %% [markdown]
 # ## Table 2: by age
@@ -46,7 +56,15 @@ by_age = choose(table2, **settings.headline)
 show.mae_by_group(by_age, stats.paper_table2(), group="age_group", source=run.source)
 
 # %%
-show.mae_by_group_table(stats.paper_table2(), None, by_age, group="age_group", source=run.source)
+real_by_age = recorded.table("table2", **kind) if kind else None
+show.mae_by_group_table(
+    stats.paper_table2(),
+    real_by_age,
+    by_age,
+    group="age_group",
+    source=run.source,
+    recorded_source=recorded.words(kind),
+)
 
 # %% [markdown]
 # What the paper says: T and A are worse than TA and TAS "across most age groups". In its own Table 2 TA is below T in 9 of 16 groups and below both in 5; the single best model is T in 7 groups, A in 4.
@@ -61,7 +79,15 @@ by_study = choose(table3, **settings.headline)
 show.mae_by_group(by_study, stats.paper_table3(), group="project", source=run.source)
 
 # %%
-show.mae_by_group_table(stats.paper_table3(), None, by_study, group="project", source=run.source)
+real_by_study = recorded.table("table3", **kind) if kind else None
+show.mae_by_group_table(
+    stats.paper_table3(),
+    real_by_study,
+    by_study,
+    group="project",
+    source=run.source,
+    recorded_source=recorded.words(kind),
+)
 
 # %% [markdown]
 # Studies differ in age range before they differ in anything else: a study of students is easy, because nobody in it can be far from twenty. Errors of studies cannot be ranked without their age spread ([chapter 1](01_data_curation.ipynb)).
@@ -75,4 +101,6 @@ show.mae_by_group_table(stats.paper_table3(), None, by_study, group="project", s
 # %% tags=["remove-input"]
 show.glue_number("by_age", show.lowest_counts(by_age, "age_group"))
 show.glue_number("by_study", show.lowest_counts(by_study, "project"))
+said = show.recorded_by_group(real_by_age, real_by_study, recorded.words(kind))
+show.glue_number("recorded", said)
 chapter.card()

@@ -31,11 +31,13 @@ import pandas as pd
 
 from brainage_lib import explain, imaging, show
 from brainage_lib.run import open_chapter
-from brainage_lib.tables import ATTRIBUTION, write_table
+from brainage_lib.tables import ATTRIBUTION, Recorded, write_table
 
 chapter = open_chapter("08_where_the_networks_look", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
 grid, mode = imaging.grid(settings.grid_mm), settings.headline["mode"]
+recorded = Recorded(run.path("recorded"))
+kind = recorded.kind(settings.headline)
 
 # %% [markdown]
 # ## How finely can a map see?
@@ -87,6 +89,21 @@ show.table(
 )
 
 # %% [markdown]
+# ### The same of the recorded run
+#
+# Mean maps of ten people or more; those of fewer are not kept.
+
+# %%
+maps = explain.recorded_maps(recorded, kind)
+if maps:
+    picture = show.gradcam_by_decade(
+        maps.t1w, maps.groups, maps.affine, source=recorded.source, name="figure4-recorded"
+    )
+else:
+    picture = show.Note(show.NO_RECORDING if not recorded else "No map of this kind is recorded")
+picture
+
+# %% [markdown]
 # Outside the brain the image is zero and holds no information. What a map shows there ({glue:text}`outside:` of its sum) comes from cells that reach over the edge, and from positions that the network counts without seeing anything in them.
 #
 # ## Do the networks look at different places?
@@ -95,10 +112,12 @@ show.table(
 
 # %%
 overlaps = explain.overlap_table(looked)
-show.table(
+show.three_columns(
+    None,
+    recorded.table("overlap", **kind) if kind else None,
     overlaps,
     by={"where": "Scans", "pair": "Maps"},
-    columns={"overlap": ("Dice overlap", "0–1", 2)},
+    measures={"overlap": show.Measure("Dice overlap", "0–1")},
     title=f"T and A overlap by {show.number(overlaps['overlap'][0])}",
     caption="Highest fifths of mean maps within the brain; all ages: fold by fold. Unrelated "
     "fifths overlap by 0.20 on average",

@@ -18,7 +18,7 @@
 #
 # **Question.** AICBV is computed from the T1w. Does it lower the error by more than any other second network would?
 #
-# **Answer.** {glue:text}`verdict:`.
+# **Answer.** {glue:text}`verdict:`. {glue:text}`recorded:`.
 
 # %% tags=["parameters"]
 run = "demo"
@@ -29,12 +29,15 @@ import pandas as pd
 
 from brainage_lib import show, stats
 from brainage_lib.run import open_chapter, trained_pairs
-from brainage_lib.tables import LADDER, PREDICTIONS, choose, read_table, write_table
+from brainage_lib.tables import LADDER, PREDICTIONS, Recorded, choose, read_table, write_table
 
 chapter = open_chapter("09_does_cbv_help", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
 main = {"recipe": settings.headline["recipe"], "mode": settings.headline["mode"]}
 predictions = read_table(run.path("predictions.csv"), PREDICTIONS)
+recorded = Recorded(run.path("recorded"))
+kind = recorded.kind(settings.headline)
+real = recorded.table("ladder", **kind) if kind else None
 
 # %% [markdown]
 # ## A ladder of controls
@@ -73,7 +76,7 @@ show.differences(stats.ladder_differences(rungs), source=run.source, name="ladde
 # %%
 show.three_columns(
     stats.paper_ladder(),
-    None,
+    None if real is None else real.assign(n_scans=real["n_scans"].where(real["mae"].notna())),
     rungs.assign(n_scans=rungs["n_scans"].where(computed)),
     by={"rung": "Rung"},
     measures={
@@ -159,6 +162,10 @@ show.intervals(
 first, both = stats.paper_ladder()["mae"]
 share = (first - both) / first
 show.glue_number("verdict", stats.ladder_verdict(rungs))
+said = show.NO_RECORDING
+if real is not None:
+    said = f"In the {recorded.words(kind)}: {stats.ladder_verdict(real)}"
+show.glue_number("recorded", said)
 show.glue_number("smallest", stats.detectable_sentence(power, power["over"].iloc[-1]))
 show.glue_number("paper_gain", f"{100 * share:.1f} %")
 show.glue_number("needed", show.count(stats.scans_needed(share), "scan"))

@@ -20,7 +20,7 @@
 #
 # **Answer.** Of {glue:text}`n:`, {glue:text}`verdicts:`.
 #
-# Every number and claim of the paper stands below with what one gets by recomputing it from the printed tables, a verdict, and the reasoning. The verdict is about the paper's own numbers; what this run saw stands beside it and decides nothing.
+# Every number and claim of the paper stands below with what one gets by recomputing it from the printed tables, a verdict, and the reasoning. The verdict is about the paper's own numbers; what the recorded run and this one saw stands beside it and decides nothing.
 
 # %% tags=["parameters"]
 run = "demo"
@@ -29,20 +29,27 @@ profile = "demo"
 # %%
 from brainage_lib import show, stats
 from brainage_lib.run import open_chapter
-from brainage_lib.tables import LEDGER, PREDICTIONS, read_table, write_table
+from brainage_lib.tables import LEDGER, PREDICTIONS, Recorded, read_table, write_table
 
 chapter = open_chapter("10_the_claims", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
+recorded = Recorded(run.path("recorded"))
+kind = recorded.kind(settings.headline)
 
 # %% [markdown]
-# ## What this run saw
+# ## What the runs saw
 
 # %%
 stacked = stats.stack(read_table(run.path("predictions.csv"), PREDICTIONS))
 seen = stats.observe(
-    stacked, recipe=settings.recipes[0], replicates=settings.bootstrap, seed=settings.seed
+    stacked,
+    recipe=settings.headline["recipe"],
+    replicates=settings.bootstrap,
+    seed=settings.seed,
 )
-ledger = stats.ledger(this_run=seen)
+real = recorded.table("ledger", recipe=kind["recipe"]) if kind else None
+told = None if real is None else real.set_index("id")["this_run"]
+ledger = stats.ledger(recorded=told, this_run=seen)
 write_table(ledger, run.path("ledger.csv"), LEDGER)
 
 # %% [markdown]
@@ -54,7 +61,7 @@ write_table(ledger, run.path("ledger.csv"), LEDGER)
 # - *unsupported*: nothing printed tests it.
 
 # %%
-show.ledger_table(ledger, source=run.source)
+show.ledger_table(ledger, source=run.source, recorded_source=recorded.words(kind))
 
 # %% [markdown]
 # ## Doubts

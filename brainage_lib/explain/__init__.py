@@ -1,6 +1,7 @@
 """Where a network looked, and tests that such maps can fail."""
 
 from brainage_lib.explain.cohort import Attribution, attribute, overlap_table, unseen
+from brainage_lib.explain.finished import MeanMaps, recorded_maps
 from brainage_lib.explain.gradcam import (
     GroupMap,
     best_slices,
@@ -23,6 +24,7 @@ from brainage_lib.explain.sanity import (
 __all__ = [
     "Attribution",
     "GroupMap",
+    "MeanMaps",
     "RandomisedStep",
     "attribute",
     "best_slices",
@@ -35,6 +37,7 @@ __all__ = [
     "overlap_table",
     "randomisation_test",
     "receptive_field_mm",
+    "recorded_maps",
     "resolution",
     "similarity_within",
     "top_fifth",

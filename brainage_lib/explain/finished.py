@@ -12,7 +12,10 @@ from brainage_lib.explain import cohort
 from brainage_lib.explain.cohort import Attribution
 from brainage_lib.explain.gradcam import GroupMap, best_slices, top_fifth
 from brainage_lib.files import replacing
+from brainage_lib.imaging import grid
 from brainage_lib.run import Run
+from brainage_lib.tables import Recorded
+from brainage_lib.tables.recorded import maps_file
 
 
 class MeanMaps(NamedTuple):
@@ -23,10 +26,13 @@ class MeanMaps(NamedTuple):
     t1w : dict of decade to (x, y, z) array of float32
         Mean normalised T1w of the group.
     groups : dict of net to dict of decade to GroupMap
+    affine : (4, 4) array
+        Of their grid.
     """
 
     t1w: dict[str, np.ndarray]
     groups: dict[str, dict[str, GroupMap]]
+    affine: np.ndarray
 
 
 def read_attribution(run: Run, net: str, mode: str) -> Attribution:
@@ -62,26 +68,38 @@ def save_maps(
         np.savez_compressed(temporary, allow_pickle=False, **arrays)
 
 
-def open_maps(path: str | os.PathLike, sizes: Mapping[str, int]) -> MeanMaps | None:
-    """Read what `save_maps` wrote, or None where there is no such file.
+def recorded_maps(recorded: Recorded, kind: Mapping[str, str] | None) -> MeanMaps | None:
+    """Open the mean maps of a recorded run.
 
     Parameters
     ----------
-    path : path
-    sizes : mapping of decade to int
-        Scans of each group, for the pictures.
+    recorded : Recorded
+    kind : mapping or None
+        Which recipe and mode, as `Recorded.kind` says.
+
+    Returns
+    -------
+    MeanMaps or None
+        None where no such maps are recorded.
     """
-    if not os.path.isfile(path):
+    if kind is None:
+        return None
+    path = recorded.folder / maps_file(kind["recipe"])
+    table = recorded.table("attribution", recipe=kind["recipe"], mode=kind["mode"])
+    if table is None or not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     decades = [str(name) for name in arrays.pop("decades")]
     arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
-    nets = [name.removeprefix("map_") for name in arrays if name.startswith("map_")]
-    groups: dict[str, dict[str, GroupMap]] = {net: {} for net in nets}
-    for net in nets:
+    sizes = table.drop_duplicates("decade").set_index("decade")["n_scans"]
+    groups: dict[str, dict[str, GroupMap]] = {}
+    for name in (name for name in arrays if name.startswith("map_")):
+        found = {}
         for place, decade in enumerate(decades):
-            mean = arrays[f"map_{net}"][place]
+            mean = arrays[name][place]
             top = top_fifth(mean, arrays["brain"][place] >= 0.5)
-            groups[net][decade] = GroupMap(int(sizes[decade]), mean, top, best_slices(top))
-    return MeanMaps(dict(zip(decades, arrays["t1w"], strict=True)), groups)
+            found[decade] = GroupMap(int(sizes[decade]), mean, top, best_slices(top))
+        groups[name.removeprefix("map_")] = found
+    affine = grid(recorded.card["cohort"]["grid_mm"]).affine
+    return MeanMaps(dict(zip(decades, arrays["t1w"], strict=True)), groups, affine)

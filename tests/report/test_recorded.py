@@ -235,15 +235,17 @@ def test_groups_of_few_people_have_no_numbers(recording):
 
 
 def test_maps_are_of_ten_people_or_more(recording):
-    from brainage_lib.explain.finished import open_maps
+    from brainage_lib.explain.finished import recorded_maps
 
-    sizes = choose(read(recording, "attribution"), net="T").set_index("decade")["n_scans"]
-    maps = open_maps(recording / "maps-paper.npz", sizes)
+    shown, kind = Recorded(recording), {"recipe": "paper", "mode": "sound"}
+    maps = recorded_maps(shown, kind)
+    assert np.array_equal(maps.affine, grid(4).affine)
     assert list(maps.t1w) == ["20–30", "40–50", "60–70"]
     assert set(maps.groups) == {"T", "A"}
     assert maps.groups["A"]["60–70"].n_scans == 14
     assert maps.t1w["20–30"].shape == SHAPE
-    assert open_maps(recording / "maps-other.npz", sizes) is None
+    assert recorded_maps(shown, {**kind, "recipe": "other"}) is None
+    assert recorded_maps(shown, None) is None
     where = set(read(recording, "overlap")["where"])
     assert where == {"all ages", "20–30 years", "40–50 years", "60–70 years"}
 
