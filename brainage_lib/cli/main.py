@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from brainage_lib import __version__
-from brainage_lib.cli import manifest, record
+from brainage_lib.cli import fetch, manifest, record
 from brainage_lib.errors import UserError, WrongUsage
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(manifest.app, name="manifest")
 record.register(app)
+fetch.register(app)
 
 
 def main() -> None:
