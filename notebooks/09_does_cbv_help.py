@@ -164,7 +164,7 @@ share = (first - both) / first
 show.glue_number("verdict", stats.ladder_verdict(rungs))
 said = show.NO_RECORDING
 if real is not None:
-    said = f"In the {recorded.words(kind)}: {stats.ladder_verdict(real)}"
+    said = f"In the recorded run ({recorded.words(kind)}): {stats.ladder_verdict(real)}"
 show.glue_number("recorded", said)
 show.glue_number("smallest", stats.detectable_sentence(power, power["over"].iloc[-1]))
 show.glue_number("paper_gain", f"{100 * share:.1f} %")

@@ -61,7 +61,8 @@ write_table(ledger, run.path("ledger.csv"), LEDGER)
 # - *unsupported*: nothing printed tests it.
 
 # %%
-show.ledger_table(ledger, source=run.source, recorded_source=recorded.words(kind))
+which = recorded.words({"recipe": kind["recipe"]} if kind else None)
+show.ledger_table(ledger, source=run.source, recorded_source=which)
 
 # %% [markdown]
 # ## Doubts

@@ -93,7 +93,9 @@ class Ledger(Shown):
         )
 
 
-def ledger_table(ledger: pd.DataFrame, *, source: str, recorded_source: str = "") -> Ledger:
+def ledger_table(
+    ledger: pd.DataFrame, *, source: str, recorded_source: str | None = None
+) -> Ledger:
     """Show every claim with its verdict in words, sign and colour, and what each source says.
 
     Parameters
@@ -102,7 +104,8 @@ def ledger_table(ledger: pd.DataFrame, *, source: str, recorded_source: str = ""
         As `brainage_lib.stats.ledger` gives it: id, section, claim, printed, recomputed,
         verdict, reason, kind, recorded, this_run; empty where a run has nothing to say.
     source, recorded_source : str
-        Where the scans of this run and of the recorded one come from.
+        Where the scans of this run and of the recorded one come from; of the latter empty
+        where nothing is recorded, None where no run is spoken of.
     """
     unknown = sorted(set(ledger["verdict"]) - set(VERDICTS))
     if unknown:
@@ -111,7 +114,9 @@ def ledger_table(ledger: pd.DataFrame, *, source: str, recorded_source: str = ""
     says = ", ".join(
         f"{verdict} {counts[verdict]}" for verdict in VERDICTS if counts.get(verdict, 0)
     )
-    recorded = f" Recorded run: {recorded_source}." if recorded_source else f" {NO_RECORDING}."
+    recorded = f" Recorded run: {recorded_source}." if recorded_source else ""
+    if recorded_source == "":
+        recorded = f" {NO_RECORDING}."
     return Ledger(
         f"{count(len(ledger), 'claim')}: {says or 'nothing was examined'}",
         captioned(

@@ -178,7 +178,7 @@ def recorded_errors(
     pair = differences[(differences["first"] == "T") & (differences["second"] == "TA")].iloc[0]
     gain = with_interval(pair["difference"], pair["low"], pair["high"], "years")
     n = count(int(rows.loc["T", "n_scans"]), "scan")
-    return f"In the {which} (n = {n}), {listed(told)}; the difference is {gain}."
+    return f"In the recorded run ({which}; n = {n}), {listed(told)}; the difference is {gain}."
 
 
 def recorded_by_group(table2: pd.DataFrame | None, table3: pd.DataFrame | None, which: str) -> str:
@@ -209,5 +209,6 @@ def recorded_by_group(table2: pd.DataFrame | None, table3: pd.DataFrame | None, 
             )
         )
     if not told:
-        return f"{NO_RECORDING}." if table3 is None else f"In the {which} every group is small."
-    return f"In the {which} {MODEL_OF_GROUPS} errs by " + "; by ".join(told) + "."
+        small = f"In the recorded run ({which}) every group is small."
+        return f"{NO_RECORDING}." if table3 is None else small
+    return f"In the recorded run ({which}) {MODEL_OF_GROUPS} errs by {'; by '.join(told)}."

@@ -272,9 +272,14 @@ class Recorded:
         return f"real scans, recorded run {self.card['name']}" if self else ""
 
     def words(self, kind: Mapping[str, str] | None) -> str:
-        """Say in a few words which of its results are meant; empty for None."""
+        """Say in a few words which of its results are meant; empty for None.
+
+        Parameters
+        ----------
+        kind : mapping or None
+            As `kind` gives it; the mode may be left out.
+        """
         if kind is None:
             return ""
-        return (
-            f"recorded real run {self.card['name']}, {kind['recipe']} recipe, {kind['mode']} mode"
-        )
+        parts = ["real scans", self.card["name"], f"{kind['recipe']} recipe"]
+        return ", ".join([*parts, f"{kind['mode']} mode"] if "mode" in kind else parts)

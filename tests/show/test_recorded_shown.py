@@ -8,7 +8,7 @@ import pytest
 from brainage_lib import show
 
 NONE = "No run on real scans is recorded yet."
-WHICH = "recorded real run oas1, paper recipe, sound mode"
+WHICH = "real scans, oas1, paper recipe, sound mode"
 
 
 def cohort(patients=44):
@@ -71,7 +71,8 @@ def test_errors_of_the_recording_are_named_as_its_own_with_their_intervals():
         {"first": ["T"], "second": ["TA"], "difference": [0.1], "low": [-0.2], "high": [0.4]}
     )
     assert show.recorded_errors(table1, differences, WHICH) == (
-        f"In the {WHICH} (n = 267 scans), T errs by 8.20 years (95 % interval 7.50 to 9.00) and "
+        f"In the recorded run ({WHICH}; n = 267 scans), T errs by 8.20 years "
+        "(95 % interval 7.50 to 9.00) and "
         "TA errs by 8.10 years (95 % interval 7.40 to 8.90); the difference is 0.10 years "
         "(95 % interval −0.20 to 0.40)."
     )
@@ -90,13 +91,16 @@ def test_errors_by_group_name_the_ends_and_leave_small_groups_out():
     ages.loc[2, "small"] = True
     told = show.recorded_by_group(ages, by_group("project", ["OAS1"]), WHICH)
     assert told == (
-        f"In the {WHICH} TA errs by 5.00 years (95 % interval 4.00 to 6.00) at ages 20–25 and "
+        f"In the recorded run ({WHICH}) TA errs by 5.00 years "
+        "(95 % interval 4.00 to 6.00) at ages 20–25 and "
         "6.00 years (95 % interval 5.00 to 7.00) at ages 25–30; by 5.00 years (95 % interval "
         "4.00 to 6.00) in OAS1."
     )
     assert show.recorded_by_group(None, None, "") == NONE
     few = by_group("project", ["OAS1"], small=True)
-    assert show.recorded_by_group(None, few, WHICH) == f"In the {WHICH} every group is small."
+    assert show.recorded_by_group(None, few, WHICH) == (
+        f"In the recorded run ({WHICH}) every group is small."
+    )
 
 
 def test_figure_3_of_a_recording_copes_with_hidden_groups_and_tails():

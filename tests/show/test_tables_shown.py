@@ -239,6 +239,17 @@ def test_ledger_says_each_verdict_in_words_and_sign(everything):
     page = BeautifulSoup(everything["ledger_table"].html(), "html.parser")
     rows = page.select("tbody tr")
     assert [row.b.text for row in rows] == ["✓ holds", "✗ contradicted"]
-    assert "No run on real scans is recorded yet" in everything["ledger_table"].caption
     assert "Recorded run" not in page.thead.text
     assert not any(row.has_attr("hidden") for row in rows)
+
+
+def test_ledger_says_whether_there_is_a_recorded_run(everything):
+    ledger = everything["ledger_table"].data
+    words = {"recorded_source": "", "source": "simulated scans"}
+    assert "No run on real scans is recorded yet" in show.ledger_table(ledger, **words).caption
+    assert "recorded" not in everything["ledger_table"].caption
+    told = ledger.assign(recorded=["p 0.01", ""])
+    shown = show.ledger_table(told, **words | {"recorded_source": "real scans, oas1"})
+    page = BeautifulSoup(shown.html(), "html.parser")
+    assert "Recorded run" in page.thead.text
+    assert "Recorded run: real scans, oas1." in shown.caption
