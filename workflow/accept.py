@@ -17,7 +17,7 @@ from brainage_lib import show
 from brainage_lib.files import write_text
 from brainage_lib.run import Run, locate
 from brainage_lib.stats.paper import paper_table1
-from brainage_lib.tables import MODELS, TABLE1, read_table
+from brainage_lib.tables import MODELS, TABLE1, Recorded, choose, read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPECTED = ROOT / "tests" / "reference" / "demo_results.csv"
@@ -121,22 +121,29 @@ def read_expected(path: Path = EXPECTED) -> pd.DataFrame:
 
 
 def results_table(run: Run, recorded: Path) -> str:
-    """Write the README's table: the paper, the recorded run if there is one, and the demo.
+    """Write the README's table: the paper, the recorded runs if there are any, and the demo.
 
     Parameters
     ----------
     run : Run
         The demo.
     recorded : Path
-        Folder with one folder a recorded run, each with a ``table1.csv``.
+        Folder with one folder a recorded run. A recipe without stacked models (a baseline
+        without a network) has the error of its predictions in the row of T.
     """
     demo = read_table(run.path("stacking", "table1.csv"), TABLE1)
     columns = {"Paper (2,851 scans)": _cells(paper_table1())}
-    for path in sorted(recorded.glob("*/table1.csv")):
-        table = read_table(path, TABLE1)
-        for recipe in dict.fromkeys(table["recipe"]):
+    for path in sorted(recorded.glob("*/card.json")):
+        real, name = Recorded(path.parent), f"Recorded {path.parent.name}, sound mode"
+        table, single = (real.table(each, mode="sound") for each in ("table1", "networks"))
+        stacked = [] if table is None else list(dict.fromkeys(table["recipe"]))
+        for recipe in stacked:
             rows = table[(table["recipe"] == recipe) & _headline(table, "sound")]
-            columns[f"Recorded {path.parent.name}, sound mode, recipe {recipe}"] = _cells(rows)
+            columns[f"{name}, recipe {recipe}"] = _cells(rows)
+        for recipe in [] if single is None else dict.fromkeys(single["recipe"]):
+            if recipe not in stacked:
+                rows = choose(single, recipe=recipe, net="T").iloc[:1]
+                columns[f"{name}, {recipe}"] = _cells(rows.rename(columns={"net": "model"}))
     for mode in ("paper", "sound"):
         columns[f"Demo, simulated, {mode} mode"] = _cells(demo[_headline(demo, mode)])
     head = ["Model", *columns]
@@ -155,7 +162,8 @@ def _cells(rows: pd.DataFrame) -> dict[str, str]:
     found = {}
     for row in rows.to_dict("records"):
         interval = f" ({row['mae_low']:.2f}–{row['mae_high']:.2f})" if "mae_low" in row else ""
-        found[row["model"]] = f"{row['mae']:.2f}{interval}, R² {row['r2']:.3f}"
+        r2 = f", R² {row['r2']:.3f}" if "r2" in row else ""
+        found[row["model"]] = f"{row['mae']:.2f}{interval}{r2}"
     return {model: found.get(model, "—") for model in MODELS}
 
 

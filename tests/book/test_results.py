@@ -69,3 +69,43 @@ def test_accepted_numbers_come_back_to_the_last_bit(accept, tmp_path):
     written.to_csv(tmp_path / "expected.csv", index=False)
     again = accept.read_expected(tmp_path / "expected.csv")
     assert accept.differences(again, written, beyond=False) == []
+
+
+def test_the_readme_has_a_column_for_each_recorded_recipe(accept, tmp_path):
+    from brainage_lib.run import start_run
+    from brainage_lib.tables import MODELS, TABLE1, write_table
+    from brainage_lib.tables.recorded import RECORDED
+
+    def table1(mae):
+        rows = [
+            {"recipe": "paper", "mode": mode, "fitted_on": fit, "model": model, "n_scans": 50,
+             "n_participants": 50, "age_sd": 20.0, "mae_over_sd": 0.3, "r2": 0.9, "mae": mae,
+             "mae_low": mae - 1, "mae_high": mae + 1}
+            for mode, fit in (("paper", "in-sample"), ("sound", "out-of-fold"))
+            for model in MODELS
+        ]  # fmt: skip
+        ends = ("mse", "mse_low", "mse_high", "r2_low", "r2_high")
+        return pd.DataFrame(rows).assign(**dict.fromkeys(ends, 1.0))
+
+    run = start_run(tmp_path / "demo", accept.ROOT / "workflow" / "profiles" / "demo.yml")
+    write_table(table1(6.0), run.path("stacking/table1.csv"), TABLE1)
+    plain = accept.results_table(run, tmp_path / "recorded")
+    assert "Recorded" not in plain
+    real = tmp_path / "recorded" / "oas1"
+    real.mkdir(parents=True)
+    (real / "card.json").write_text('{"name": "oas1"}')
+    write_table(table1(8.0), real / "table1.csv", TABLE1)
+    networks = pd.DataFrame(
+        [{"recipe": recipe, "mode": "sound", "net": net, "seed": 0, "n_scans": 50,
+          "n_participants": 50, "mae": 8.12, "mae_low": 7.5, "mae_high": 8.8, "guess_mae": 20.6}
+         for recipe, net in (("paper", "T"), ("paper", "A"), ("linear-svr", "T"))]
+    )  # fmt: skip
+    write_table(networks, real / "networks.csv", RECORDED["networks"])
+    head, _, *lines = accept.results_table(run, tmp_path / "recorded").splitlines()
+    assert [cell.strip() for cell in head.split("|")[3:5]] == [
+        "Recorded oas1, sound mode, recipe paper", "Recorded oas1, sound mode, linear-svr",
+    ]  # fmt: skip
+    cells = {line.split("|")[1].strip(): line.split("|") for line in lines}
+    assert cells["TA"][3].strip() == "8.00 (7.00–9.00), R² 0.900"
+    assert cells["T"][4].strip() == "8.12 (7.50–8.80)"
+    assert cells["TA"][4].strip() == "—"
