@@ -47,7 +47,7 @@ def manifest_build(
         str | None,
         typer.Option(
             help="Where images lie, if not as the study has them: a regular expression over the "
-            "path below the folder, with groups (?P<id>…) and (?P<session>…)."
+            "path below the folder, with groups `(?P<id>…)` and `(?P<session>…)`."
         ),
     ] = None,
     t1w_state: Annotated[

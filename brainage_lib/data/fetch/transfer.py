@@ -63,15 +63,23 @@ class Host:
         self._session.headers.update({"User-Agent": AGENT, "Accept-Encoding": "identity"})
 
     def size(self, url: str) -> int | None:
-        """Size of a file in bytes; None if the host does not say, or not at all yet."""
+        """Size of a file in bytes; None if the host does not say.
+
+        Raises
+        ------
+        FetchFailed
+            There is no such file, or no host: then waiting would not help.
+        """
         try:
             with self._ask("HEAD", url, allow_redirects=True) as answer:
                 if answer.status_code in (404, 410):
                     raise FetchFailed(f"{url}: the host has no such file (any more)")
                 length = answer.headers.get("Content-Length", "")
-        except requests.RequestException:
-            # The transfer itself will say what is wrong.
+        except requests.exceptions.SSLError:
+            # Its other files may come from elsewhere; the transfer will say what is wrong.
             return None
+        except requests.RequestException as error:
+            raise FetchFailed(f"{url}: {_reason(error)}") from None
         return int(length) if length.isdigit() and answer.ok else None
 
     def text(self, url: str, query: Mapping[str, str]) -> bytes:
@@ -172,8 +180,8 @@ class Host:
         except requests.RequestException as error:
             if isinstance(error, requests.exceptions.SSLError):
                 raise FetchFailed(
-                    f"{url}: the host's certificate does not hold ({_reason(error)}); download "
-                    "the file by hand into the folder, its checksum is compared then"
+                    f"{url}: the host is not who it says it is ({_reason(error)}); download the "
+                    "file by hand into the folder, its checksum is compared then"
                 ) from None
             return _reason(error), None
         finally:
@@ -234,7 +242,17 @@ def _wait_asked(answer: requests.Response) -> float | None:
 
 
 def _reason(error: requests.RequestException) -> str:
-    return re.sub(r"\s+", " ", str(error))[:200] or type(error).__name__
+    """Say in a few words what went wrong; the libraries' own words fill a screen."""
+    if isinstance(error, requests.exceptions.SSLError):
+        found = re.search(r"certificate verify failed: ([^(]+)", str(error))
+        return found[1].strip() if found else "no secure connection"
+    if isinstance(error, requests.exceptions.Timeout):
+        return f"no answer within {TIMEOUT[1]} seconds"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "no connection to the host"
+    return type(error).__name__
 
 
 def free_bytes(folder: Path) -> int:

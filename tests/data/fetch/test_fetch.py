@@ -277,6 +277,22 @@ def test_requests_name_the_program_and_keep_the_pause(server, ixi, tmp_path, mon
     assert agents.pop().startswith("brainage/")
 
 
+def test_a_host_without_a_certificate_that_holds_is_refused(tmp_path, server, ixi):
+    host = Host(server.address.replace("http:", "https:"), pause=0.0)
+    plan = plan_fetch("ixi", tmp_path, host)
+    assert [item.size for item in plan.missing] == [None, None]
+    with pytest.raises(FetchFailed, match="download the file by hand into the folder"):
+        fetch(plan, host, progress=False)
+
+
+def test_a_host_that_is_not_there_is_said_at_once(tmp_path, server):
+    # A port that was free a moment ago.
+    server.http.shutdown()
+    server.http.server_close()
+    with pytest.raises(FetchFailed, match=r"IXI\.xls: no connection to the host$"):
+        plan_fetch("ixi", tmp_path, Host(server.address, pause=0.0))
+
+
 @pytest.mark.parametrize(
     ("study", "message"),
     [
