@@ -171,6 +171,33 @@ def test_a_changed_chapter_and_those_that_follow_it_are_executed_again(project):
     (project.folder / "manifest.csv").write_text(MANIFEST)
 
 
+def test_a_recording_executes_the_chapter_that_shows_it_and_no_other(project):
+    recording = project.folder / "book" / "recorded" / "oas1"
+    recording.mkdir(parents=True)
+    before = project.executed()
+    try:
+        # The second chapter shows the verdicts of a recorded run.
+        for name in ("card.json", "quality.csv", "ladder.csv"):
+            (recording / name).write_text(name)
+        assert project.make(QUALITY)[0] == 0
+        shown = project.executed()
+        assert shown[NAMES[0]] == before[NAMES[0]]
+        assert shown[NAMES[1]] > before[NAMES[1]]
+        assert (project.run / "recorded" / "quality.csv").read_text() == "quality.csv"
+        assert project.make(QUALITY)[0] == 0
+        assert project.executed() == shown
+        (recording / "ladder.csv").write_text("another ladder")
+        assert project.make(QUALITY)[0] == 0
+        assert project.executed() == shown
+    finally:
+        shutil.rmtree(recording.parent)
+    assert project.make(QUALITY)[0] == 0
+    after = project.executed()
+    assert after[NAMES[0]] == before[NAMES[0]]
+    assert after[NAMES[1]] > shown[NAMES[1]]
+    assert not (project.run / "recorded").exists()
+
+
 def test_a_missing_table_is_made_again(project):
     (project.run / QUALITY).unlink()
     assert project.make(QUALITY)[0] == 0
