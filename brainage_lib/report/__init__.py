@@ -1,8 +1,9 @@
-"""Reports: the staged book, its generated pages and its PDF."""
+"""Reports: the staged book, its generated pages and its PDF, and what is recorded of a run."""
 
 from brainage_lib.report.book import build, stage
 from brainage_lib.report.pages import announcement, citation, status
 from brainage_lib.report.pdf import find_chromium, print_pdf
+from brainage_lib.report.recorded import record
 
 __all__ = [
     "announcement",
@@ -10,6 +11,7 @@ __all__ = [
     "citation",
     "find_chromium",
     "print_pdf",
+    "record",
     "stage",
     "status",
 ]
