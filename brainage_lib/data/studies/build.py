@@ -376,7 +376,8 @@ def _without_copies(
         sizes = [(folder / image.path).stat().st_size for image, _ in members]
         seen: dict[str, str] = {}
         for (image, row), size in zip(members, sizes, strict=True):
-            if sizes.count(size) > 1:
+            # A series is a folder; those who have NIfTI have the copies.
+            if sizes.count(size) > 1 and (folder / image.path).is_file():
                 digest = digest_file(folder / image.path)
                 if digest in seen:
                     left_out.append(

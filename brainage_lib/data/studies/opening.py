@@ -84,10 +84,14 @@ def _existing(text: str) -> Path:
 
 
 def _table_of(study: Study, file: str) -> str | None:
-    for name, table in study.tables.items():
-        if any(fnmatch.fnmatch(file.lower(), pattern.lower()) for pattern in table.files):
-            return name
-    return None
+    """Name of the table whose pattern fits a file; the longest pattern says most."""
+    fits = [
+        (len(pattern), name)
+        for name, table in study.tables.items()
+        for pattern in table.files
+        if fnmatch.fnmatch(file.lower(), pattern.lower())
+    ]
+    return max(fits)[1] if fits else None
 
 
 def _expected(study: Study) -> str:

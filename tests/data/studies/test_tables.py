@@ -68,6 +68,18 @@ def test_missing_and_ambiguous_tables_are_named(folder, build):
     assert "demographics: 2 files fit (Demographics_1.csv, Demographics_2.csv)" in str(caught.value)
 
 
+def test_a_file_is_the_table_whose_pattern_says_most(folder):
+    from brainage_lib.data.studies.opening import find_tables
+
+    folder.table("nifd_clinical_data_2017.csv", "LONI_ID,DX")
+    folder.table("NIFD_8_01_2026.csv", "Subject")
+    found = find_tables(load_study("nifd"), [str(folder.root / "tables")])
+    assert {name: files[0].name for name, files in found.items()} == {
+        "collection": "NIFD_8_01_2026.csv",
+        "clinical": "nifd_clinical_data_2017.csv",
+    }
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00\x01\x02", b"PK\x03\x04 not a workbook"])
 @pytest.mark.parametrize("suffix", ["csv", "xlsx", "xls"])
 def test_a_broken_file_is_a_finding_and_no_crash(folder, build, content, suffix):
