@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from brainage_lib.data.native import native_brain
 from brainage_lib.errors import BadImage, BadInput
 from brainage_lib.files import digest_file, read_json, replacing, write_json
-from brainage_lib.imaging import Grid, brain_mask, open_image, to_grid
+from brainage_lib.imaging import Grid, brain_mask, open_image, resample, to_grid
 from brainage_lib.run import Run
 from brainage_lib.tables import MANIFEST, read_manifest, read_table, write_table
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 SIMULATED = "sim:"
 ALIASES = "aliases.csv"
-NATIVE = "needs preprocessing (native space), not part of this run yet"
 
 
 def write_manifest(run: Run) -> pd.DataFrame:
@@ -162,9 +162,13 @@ def read_alias_file(path: Path) -> pd.DataFrame:
 
 
 def place_scan(
-    scan: Mapping[str, Any] | pd.Series, folder: str | os.PathLike | None, target: Grid
+    scan: Mapping[str, Any] | pd.Series,
+    folder: str | os.PathLike | None,
+    target: Grid,
+    cache: str | os.PathLike | None = None,
+    register_again: bool = False,
 ) -> np.ndarray:
-    """Put the image of a manifest row on a grid, as it is.
+    """Put the image of a manifest row on a grid, preprocessed as its state asks for.
 
     Parameters
     ----------
@@ -173,11 +177,16 @@ def place_scan(
     folder : path or None
         Folder of the manifest; a path that leaves it is refused. Not needed for ``sim:``.
     target : Grid
+    cache : path, optional
+        Where preprocessed scans are kept (`native_brain`); not at all unless given.
+    register_again : bool
+        Treat a brain that is said to be in MNI152 as one that is not.
 
     Returns
     -------
     (x, y, z) array of float32
-        T1w in the scan's own units, zero outside its box.
+        T1w in the scan's own units, zero outside its box. What was in native space, or is
+        registered again, is the brain without its bias field.
 
     Raises
     ------
@@ -189,25 +198,32 @@ def place_scan(
     path = str(scan["path"])
     if path.startswith(SIMULATED):
         return _simulate(path, target).t1w
-    if str(scan["t1w_state"]).startswith("native"):
-        raise BadImage(NATIVE, "preprocess the scan, or wait for the part that does it")
     if folder is None:
         raise ValueError("a real scan needs the folder of its manifest")
     root = Path(folder).resolve()
     image = (root / path).resolve()
     if not image.is_relative_to(root):
         raise BadImage("path leaves the manifest's folder", "move the scan below it")
-    return to_grid(open_image(image), target)
+    state = str(scan["t1w_state"])
+    if state == "mni152-brain" and not register_again:
+        return to_grid(open_image(image), target)
+    brain = native_brain(image, state, None if cache is None else Path(cache))
+    data = np.asarray(brain.img.dataobj)
+    return resample(data, brain.to_mni @ brain.img.affine, target)
 
 
 def open_scan(
-    scan: Mapping[str, Any] | pd.Series, folder: str | os.PathLike | None, target: Grid
+    scan: Mapping[str, Any] | pd.Series,
+    folder: str | os.PathLike | None,
+    target: Grid,
+    cache: str | os.PathLike | None = None,
+    register_again: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Open one row of a manifest on a grid, without what is not brain.
 
     Parameters
     ----------
-    scan, folder, target
+    scan, folder, target, cache, register_again
         As for `place_scan`.
 
     Returns
@@ -225,7 +241,7 @@ def open_scan(
     if str(scan["path"]).startswith(SIMULATED):
         simulated = _simulate(scan["path"], target)
         return simulated.t1w, simulated.mask
-    volume = place_scan(scan, folder, target)
+    volume = place_scan(scan, folder, target, cache, register_again)
     mask = brain_mask(volume)
     if not mask.any():
         raise BadImage("no brain found on the grid", "look whether the scan is in MNI152 space")

@@ -36,9 +36,10 @@ def scan_steps(run: Run, scan_id: str) -> dict[str, np.ndarray]:
     if scan_id not in rows.index:
         raise KeyError(f"{scan_id} is not in the manifest of this run")
     scan, folder, target = rows.loc[scan_id], cohort_folder(run), grid(run.profile.grid_mm)
-    brain, _ = open_scan(scan, folder, target)
+    how = (run.preprocessed, run.profile.preprocessing.register_again)
+    brain, _ = open_scan(scan, folder, target, *how)
     return {
-        "on the grid": place_scan(scan, folder, target),
+        "on the grid": place_scan(scan, folder, target, *how),
         "brain alone": brain,
         "divided by the mean of its top 1 %": normalise(brain),
     }

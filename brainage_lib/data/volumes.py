@@ -24,7 +24,7 @@ MEASURES = [
     name for name in QUALITY.columns if name not in ("scan_id", "project", "verdict", "reasons")
 ]
 STORE = ("volumes", "t1w")
-CODE = ("imaging", "data/cohort.py", "data/store.py", "data/volumes.py")
+CODE = ("imaging", "data/cohort.py", "data/native.py", "data/store.py", "data/volumes.py")
 SEPARATOR = "; "
 """Between the reasons of one scan in the quality table."""
 
@@ -38,7 +38,9 @@ class Prepared(NamedTuple):
     reason: str
 
 
-def prepare_scan(scan: dict, folder: str | None, mm: int) -> Prepared:
+def prepare_scan(
+    scan: dict, folder: str | None, mm: int, cache: str | None, register_again: bool
+) -> Prepared:
     """Open a manifest row, put it on the grid, normalise and measure it.
 
     Parameters
@@ -49,6 +51,8 @@ def prepare_scan(scan: dict, folder: str | None, mm: int) -> Prepared:
         Folder of the manifest.
     mm : {1, 2, 3, 4}
         Voxel of the grid.
+    cache, register_again
+        As for `place_scan`.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def prepare_scan(scan: dict, folder: str | None, mm: int) -> Prepared:
     # One thread: sums in another order would differ in their last bits.
     with threadpool_limits(1):
         try:
-            volume, mask = open_scan(scan, folder, target)
+            volume, mask = open_scan(scan, folder, target, cache, register_again)
             if not (volume[mask] > 0).any():
                 raise BadImage("no value above zero within the brain", "export the scan again")
             scaled = normalise(np.where(mask, volume, np.float32(0)))
@@ -111,6 +115,7 @@ def prepare_volumes(run: Run) -> pd.DataFrame:
     key = {
         "scans": [[*scan.values(), _stamp(scan["path"], folder)] for scan in scans],
         "grid_mm": target.mm,
+        "preprocessing": run.profile.preprocessing.model_dump(),
         "code": code_digest(*CODE, *(["simulate"] if folder is None else [])),
     }
     where = "/".join(STORE)
@@ -177,7 +182,9 @@ def _prepare_all(run: Run, scans: list[dict], folder: Path | None, key: str) -> 
         }
         left = [scan for scan in scans if scan["scan_id"] not in measured]
         place = None if folder is None else str(folder)
-        results = scatter(prepare_scan, [(scan, place, mm) for scan in left], run.profile.workers)
+        again = run.profile.preprocessing.register_again
+        asked = [(scan, place, mm, str(run.preprocessed), again) for scan in left]
+        results = scatter(prepare_scan, asked, run.profile.workers)
         for result in progress(results, "Scans", len(left)):
             measured[result.scan_id] = {
                 "scan_id": result.scan_id,

@@ -2,6 +2,7 @@
 
 from brainage_lib.imaging.grids import Grid, grid
 from brainage_lib.imaging.intensity import brain_mask, normalise, top_mean
+from brainage_lib.imaging.native import NativeBrain, preprocess
 from brainage_lib.imaging.opening import DEFECTS, open_image
 from brainage_lib.imaging.quality import judge, measure_quality
 from brainage_lib.imaging.resampling import check_space, resample, to_grid
@@ -10,6 +11,7 @@ from brainage_lib.imaging.template import Template, template
 __all__ = [
     "DEFECTS",
     "Grid",
+    "NativeBrain",
     "Template",
     "brain_mask",
     "check_space",
@@ -18,6 +20,7 @@ __all__ = [
     "measure_quality",
     "normalise",
     "open_image",
+    "preprocess",
     "resample",
     "template",
     "to_grid",

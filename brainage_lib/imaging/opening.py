@@ -14,6 +14,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from brainage_lib.errors import BadImage
+from brainage_lib.imaging.dicom import open_series
 
 MAX_VOXELS = 512**3
 """A T1w scan of 0.4 mm has about 400 x 540 x 400 voxels; beyond this it is no scan."""
@@ -79,7 +80,8 @@ def open_image(path: str | os.PathLike) -> nib.Nifti1Image:
     Parameters
     ----------
     path : path
-        A NIfTI file (``.nii``, ``.nii.gz``, or a ``.hdr``/``.img`` pair).
+        A NIfTI file (``.nii``, ``.nii.gz``, or a ``.hdr``/``.img`` pair), or a folder with one
+        DICOM series.
 
     Returns
     -------
@@ -94,6 +96,17 @@ def open_image(path: str | os.PathLike) -> nib.Nifti1Image:
         With the reason and the remedy of ``DEFECTS``.
     """
     path = Path(path)
+    img = open_series(path) if path.is_dir() else _open_file(path)
+    data = np.asarray(img.dataobj, dtype=np.float32)
+    finite = np.isfinite(data)
+    if not finite.all():
+        raise bad_image("nan", f"{np.count_nonzero(~finite)} voxels")
+    if data.min() == data.max():
+        raise bad_image("constant")
+    return img
+
+
+def _open_file(path: Path) -> nib.Nifti1Image:
     if not path.is_file():
         raise bad_image("missing")
     if path.stat().st_size == 0:
@@ -115,13 +128,7 @@ def open_image(path: str | os.PathLike) -> nib.Nifti1Image:
             _read_to_end(path)
     except (EOFError, zlib.error, gzip.BadGzipFile, OSError, ValueError):
         raise bad_image("truncated") from None
-    data = data.reshape(data.shape[:3])
-    finite = np.isfinite(data)
-    if not finite.all():
-        raise bad_image("nan", f"{np.count_nonzero(~finite)} voxels")
-    if data.min() == data.max():
-        raise bad_image("constant")
-    return nib.Nifti1Image(data, img.affine)
+    return nib.Nifti1Image(data.reshape(data.shape[:3]), img.affine)
 
 
 def _read_to_end(path: Path) -> None:

@@ -63,7 +63,11 @@ def predict_scan(
     """
     settings = run.profile
     prepared = prepare_scan(
-        dict(scan), None if folder is None else os.fspath(folder), settings.grid_mm
+        dict(scan),
+        None if folder is None else os.fspath(folder),
+        settings.grid_mm,
+        os.fspath(run.preprocessed),
+        settings.preprocessing.register_again,
     )
     if prepared.volume is None:
         raise BadImage(prepared.reason)

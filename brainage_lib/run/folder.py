@@ -42,6 +42,11 @@ class Run:
         """Path of something in the folder, for instance ``run.path("volumes", "t1w")``."""
         return self.folder.joinpath(*parts)
 
+    @property
+    def preprocessed(self) -> Path:
+        """Folder of preprocessed scans, which all runs beside this one share."""
+        return self.folder.parent / "preprocessed"
+
     def network_folder(self, recipe: str, mode: str, net: str, seed: int, fold: int) -> Path:
         """Folder of one training, the fields of a `NetworkKey`: its weights, log, checkpoint."""
         return self.path("networks", NetworkKey(recipe, mode, net, seed, fold).place)

@@ -48,6 +48,19 @@ class GeneratorSettings(_Settings):
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
 
 
+class PreprocessingSettings(_Settings):
+    """How scans come to MNI152.
+
+    Attributes
+    ----------
+    register_again : bool
+        Whether brains that are said to be in MNI152 are corrected for their bias field and
+        registered again, from where they lie. Scans in native space always are.
+    """
+
+    register_again: bool = False
+
+
 class QualitySettings(_Settings):
     """Limits of the quality verdict; none of them depends on age.
 
@@ -112,7 +125,7 @@ class Profile(_Settings):
     epochs, patience, batch, learning_rate, precision
         Limits and numbers of the training, where a recipe has none of its own; the paper has
         100, 10, 3, 1e-4, float32. No recipe trains for more epochs.
-    generator, quality, attribution
+    generator, preprocessing, quality, attribution
         Settings of their steps.
     bootstrap : int
         Replicates of the participant-cluster bootstrap.
@@ -140,6 +153,7 @@ class Profile(_Settings):
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
     precision: Literal["float32"] = "float32"
     generator: GeneratorSettings
+    preprocessing: PreprocessingSettings = PreprocessingSettings()
     quality: QualitySettings = QualitySettings()
     attribution: AttributionSettings = AttributionSettings()
     bootstrap: Positive = 10_000

@@ -11,7 +11,7 @@ import yaml
 from brainage_lib.data import open_scan, read_aliases, read_cohort, write_manifest
 from brainage_lib.errors import BadImage, BadInput
 from brainage_lib.files import digest_file, read_json
-from brainage_lib.imaging import grid, template
+from brainage_lib.imaging import grid, measure_quality, template
 from brainage_lib.run import start_run
 from brainage_lib.tables import read_manifest
 
@@ -147,13 +147,6 @@ def test_no_path_leads_out_of_the_folder(start, tmp_path, path):
         open_scan(scan, tmp_path / "scans", grid(4))
 
 
-@pytest.mark.parametrize("state", ["native-head", "native-brain"])
-def test_a_native_scan_says_that_it_needs_preprocessing(start, tmp_path, state):
-    start([ROW])
-    with pytest.raises(BadImage, match=r"needs preprocessing \(native space\), not part of"):
-        open_scan({**ROW, "t1w_state": state}, tmp_path / "scans", grid(4))
-
-
 def test_a_box_without_a_brain_is_named(start, tmp_path):
     start([ROW])
     speck = np.zeros(grid(4).shape, np.float32)
@@ -185,16 +178,28 @@ def test_bad_aliases_are_refused(start, text, message):
         write_manifest(start([ROW], aliases=text))
 
 
-def test_real_scans_open_and_native_ones_are_named(shared):
+def test_real_scans_open(shared):
     folder = shared / "realdata"
     if not (folder / "manifest.csv").is_file():
         pytest.skip("no real scans beside the checkout")
     manifest = read_manifest(folder / "manifest.csv")
     ready = manifest[manifest["t1w_state"] == "mni152-brain"].iloc[:2]
-    native = manifest[manifest["t1w_state"].str.startswith("native")].iloc[:2]
     for scan in ready.to_dict("records"):
         _, mask = open_scan(scan, folder, grid(4))
         assert 1000 < mask.sum() * 0.064 < 2500  # ml in MNI152 space
-    for scan in native.to_dict("records"):
-        with pytest.raises(BadImage, match="needs preprocessing"):
-            open_scan(scan, folder, grid(4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ["native-head", "native-brain"])
+def test_real_native_scans_are_preprocessed(shared, tmp_path, state):
+    folder = shared / "realdata"
+    if not (folder / "manifest.csv").is_file():
+        pytest.skip("no real scans beside the checkout")
+    manifest = read_manifest(folder / "manifest.csv")
+    scan = manifest[manifest["t1w_state"] == state].iloc[0]
+    volume, mask = open_scan(scan, folder, grid(4), tmp_path)
+    measures = measure_quality(volume, grid(4))
+    assert measures["template_correlation"] > 0.8
+    assert 1400 < mask.sum() * 0.064 < 2300
+    again, _ = open_scan(scan, folder, grid(4), tmp_path)
+    np.testing.assert_array_equal(again, volume)

@@ -84,7 +84,7 @@ def cohort(tmp_path):
     save(folder / "s07.nii.gz", brain(7), elsewhere)
     (folder / "s09.nii").write_text("not an image")
     rows[9]["path"] = "s09.nii"
-    save(folder / "s10.nii.gz", brain(10))
+    save(folder / "s10.nii.gz", np.full(grid(4).shape, 7, np.float32))
     rows[10]["t1w_state"] = "native-head"
     path = folder / "manifest.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
@@ -98,7 +98,7 @@ REASONS = {
     "s06": "file is cut off or damaged",
     "s07": "not on an MNI152 grid",
     "s09": "not a NIfTI image",
-    "s10": "needs preprocessing (native space), not part of this run yet",
+    "s10": "image is constant",
 }
 GOOD = ["s00", "s03", "s05", "s08", "s11"]
 
@@ -178,11 +178,11 @@ def stop_at(monkeypatch, scan_id, act):
     real = module.prepare_scan
     opened = []
 
-    def watched(scan, folder, mm):
+    def watched(scan, *how):
         opened.append(scan["scan_id"])
         if scan["scan_id"] == scan_id:
             act()
-        return real(scan, folder, mm)
+        return real(scan, *how)
 
     monkeypatch.setattr(module, "prepare_scan", watched)
     return opened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_the_example_manifest_is_a_good_one(page, tmp_path):
 
 
 def test_reasons_quoted_for_images_are_the_true_ones(page):
-    from brainage_lib.data.cohort import NATIVE
+    from brainage_lib.imaging import extraction, native
     from brainage_lib.imaging.opening import DEFECTS
 
     quoted = {
@@ -106,13 +107,17 @@ def test_reasons_quoted_for_images_are_the_true_ones(page):
         for reason in row[0].split("; ")
     }
     # A missing file stops the book already with the manifest.
-    assert quoted == {d.reason for key, d in DEFECTS.items() if key != "missing"} | {NATIVE}
+    opening = {d.reason for key, d in DEFECTS.items() if key != "missing"}
+    later = {"no brain found in the head", "registration failed"}
+    assert quoted == opening | later
+    sources = inspect.getsource(extraction) + inspect.getsource(native)
+    assert all(reason in sources for reason in later)
 
 
 def test_every_setting_is_listed_with_the_demos_value(page, root):
     rows = {}
     text = page("own_cohort")
-    for heading in ("## Settings", "Three settings are groups of their own:"):
+    for heading in ("## Settings", "Four settings are groups of their own:"):
         for names, _, value in table_after(text, heading):
             first, *others = re.findall(r"`([\w.]+)`", names)
             group = first.split(".")[0]

@@ -1,0 +1,116 @@
+"""Preprocessed scans, kept beside the runs so that no scan is preprocessed twice.
+
+An entry is a folder named after what it was made from (the image's bytes, its state, the code):
+``brain.nii.gz`` (the brain in its own space, without bias field, its brightest voxel 32,767),
+``mask.nii.gz`` and ``steps.json`` (each step with tool, version and settings, the unit of the
+brain's values, and the matrix to MNI152). Any grid is one interpolation away, and a map can be
+carried back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from brainage_lib.errors import BadImage
+from brainage_lib.files import digest_file, digest_files, read_json, write_json
+from brainage_lib.imaging import NativeBrain, open_image, preprocess
+from brainage_lib.run import code_digest
+
+CODE = (
+    "imaging/bias.py", "imaging/dicom.py", "imaging/extraction.py", "imaging/itk.py",
+    "imaging/native.py", "imaging/opening.py", "imaging/orientation.py", "imaging/registration.py",
+)  # fmt: skip
+LARGEST = 32_767
+FILES = ("brain.nii.gz", "mask.nii.gz", "steps.json")
+
+
+def native_brain(image: Path, t1w_state: str, cache: Path | None) -> NativeBrain:
+    """Preprocess a scan, or take it from the cache if that was done before.
+
+    Parameters
+    ----------
+    image : path
+        A NIfTI file, or a folder with one DICOM series.
+    t1w_state : str
+        As for `imaging.preprocess`.
+    cache : path or None
+        Folder of the entries; created if needed. None keeps nothing.
+
+    Returns
+    -------
+    NativeBrain
+        The same, bit for bit, whether it comes from the cache or not.
+
+    Raises
+    ------
+    BadImage
+        The scan cannot be used.
+    """
+    if cache is None:
+        with tempfile.TemporaryDirectory(prefix="brainage-") as folder:
+            return native_brain(image, t1w_state, Path(folder))
+    entry = cache / _name(image, t1w_state)
+    if not _whole(entry):
+        _keep(preprocess(open_image(image), t1w_state), t1w_state, entry)
+    facts = read_json(entry / "steps.json")
+    brain = nib.load(entry / "brain.nii.gz")
+    data = np.asarray(brain.dataobj, dtype=np.float32) * np.float32(facts["unit"])
+    return NativeBrain(
+        nib.Nifti1Image(data, brain.affine), np.array(facts["to_mni"]), facts["steps"]
+    )
+
+
+def _whole(entry: Path) -> bool:
+    return all((entry / name).is_file() for name in FILES)
+
+
+def _name(image: Path, t1w_state: str) -> str:
+    if image.is_dir():
+        files = sorted(path for path in image.rglob("*") if path.is_file())
+        content = digest_files(files)
+    elif image.is_file():
+        content = digest_file(image)
+    else:
+        raise BadImage("file does not exist", "correct the path, relative to the manifest's folder")
+    made_from = json.dumps([content, t1w_state, code_digest(*CODE)])
+    return hashlib.sha256(made_from.encode()).hexdigest()[:24]
+
+
+def _keep(found: NativeBrain, t1w_state: str, entry: Path) -> None:
+    """Write an entry under another name and rename it: it is there as a whole, or not at all."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
+    try:
+        data = np.asarray(found.img.dataobj)
+        # Whole numbers take a third of the space. The scale is kept apart: nibabel would choose
+        # one with an offset, in which zero is not zero.
+        unit = float(data.max()) / LARGEST
+        brain = np.rint(data / unit).astype(np.int16)
+        nib.save(nib.Nifti1Image(brain, found.img.affine), temporary / "brain.nii.gz")
+        mask = nib.Nifti1Image((brain > 0).astype(np.uint8), found.img.affine)
+        nib.save(mask, temporary / "mask.nii.gz")
+        facts = {
+            "t1w_state": t1w_state,
+            "unit": unit,
+            "to_mni": found.to_mni.tolist(),
+            "steps": found.steps,
+        }
+        write_json(temporary / "steps.json", facts)
+        if not _whole(entry):
+            shutil.rmtree(entry, ignore_errors=True)
+        try:
+            os.rename(temporary, entry)
+        except OSError:
+            # Another process was quicker; what it wrote is the same.
+            if not _whole(entry):
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
