@@ -196,7 +196,9 @@ def age_density(counts: pd.DataFrame, *, source: str) -> Figure:
     says = ", ".join(f"{m} {percent(same.get(m, 0) / total[m])}" for m in models if m in total)
     return finished(
         fig,
-        title=f"Predicted into their own decade: {says}" if says else "No cell may be shown",
+        title=f"Of the scans in the cells shown, predicted into their own decade: {says}"
+        if says
+        else "No cell may be shown",
         caption="Counts of scans by decade of age and of predicted age; empty cells hold none or "
         f"too few to be shown; n = {count(n, 'scan')} in the cells shown",
         alt=f"Table of counts as a heat map, a panel a model. {says}",
