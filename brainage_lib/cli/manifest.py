@@ -54,6 +54,10 @@ def manifest_build(
         str | None,
         typer.Option(help="With --layout or bids: native-head, native-brain or mni152-brain."),
     ] = None,
+    convert: Annotated[
+        Path | None,
+        typer.Option(help="oas1: folder for NIfTI copies of its Analyze images."),
+    ] = None,
     project: Annotated[str | None, typer.Option(help="bids: name of the study.")] = None,
     diagnosis: Annotated[
         str | None, typer.Option(help="bids: everyone's, if the dataset has no column for it.")
@@ -80,7 +84,12 @@ def manifest_build(
         raise WrongUsage(f"--t1w-state {t1w_state}: use one of {', '.join(allowed)}")
     state = t1w_state or "native-head"
     if study.lower() == "bids":
-        for name, value in (("table", table), ("sex-coding", sex_coding), ("layout", layout)):
+        for name, value in (
+            ("table", table),
+            ("sex-coding", sex_coding),
+            ("layout", layout),
+            ("convert", convert),
+        ):
             if value:
                 raise WrongUsage(f"--{name} has no place with --study bids: BIDS says it itself")
         built = build_bids(images, out, project, diagnosis, control or [], one_age, state)
@@ -92,7 +101,7 @@ def manifest_build(
             if value:
                 needed = "--layout" if name == "t1w-state" else "--study bids"
                 raise WrongUsage(f"--{name} goes with {needed} only")
-        built = build_manifest(study, table or [], images, out, sex_coding, layout, state)
+        built = build_manifest(study, table or [], images, out, sex_coding, layout, state, convert)
     for note in built.notes:
         typer.echo(f"note: {note}")
     if built.left_out:

@@ -17,7 +17,7 @@ from brainage_lib.data.studies.left_out import LeftOut, write_left_out
 from brainage_lib.data.studies.opening import FILE, LINE
 from brainage_lib.data.studies.specification import Study, load_study
 from brainage_lib.data.studies.visits import ID, IMAGE, SESSION, Visits, read_visits
-from brainage_lib.errors import BadInput, WrongUsage
+from brainage_lib.errors import BadImage, BadInput, WrongUsage
 from brainage_lib.files import digest_file
 from brainage_lib.tables import MANIFEST, write_table
 from brainage_lib.tables.manifest import AGE_RANGE
@@ -64,6 +64,7 @@ def build_manifest(
     sex_coding: str | None = None,
     layout: str | None = None,
     t1w_state: str = "native-head",
+    convert: str | os.PathLike | None = None,
 ) -> Built:
     """Write the manifest of one of the 13 studies.
 
@@ -83,6 +84,9 @@ def build_manifest(
         A regular expression with groups ``id`` and ``session`` for images that lie elsewhere.
     t1w_state : str
         What the images of ``layout`` are.
+    convert : path or None
+        Folder for NIfTI copies of Analyze images, for the studies whose orientation is known
+        (OAS1); below the manifest's. Copies that are there are not made again.
 
     Returns
     -------
@@ -107,14 +111,23 @@ def build_manifest(
             f"{out}: the images must lie below the manifest's folder; write it to "
             f"{images.parent / out.name}"
         )
+    if convert is not None:
+        if known.images.orientation is None:
+            raise WrongUsage(f"--convert: {known.project} has no Analyze images to convert")
+        if not Path(convert).resolve().is_relative_to(out.resolve().parent):
+            raise WrongUsage(f"--convert {convert}: the folder must lie below the manifest's")
     visits = read_visits(known, [os.fspath(table) for table in tables], sex_coding)
     layouts = [own_layout(layout, t1w_state)] if layout else known.images.layouts
-    found, elsewhere = find_images(images, layouts, out.resolve().parent)
+    found, elsewhere = find_images(
+        images, layouts, out.resolve().parent, convert=convert is not None
+    )
     left_out = [*visits.left_out, *elsewhere]
     candidates = _match(known, visits, found, left_out)
     chosen = _choose(known, candidates, left_out)
     if known.images.compare:
         chosen = _without_copies(chosen, images, left_out)
+    if convert is not None:
+        chosen = _converted(known, chosen, images, Path(convert), left_out)
     return finish([row for _, row in chosen], left_out, visits.notes, images, out)
 
 
@@ -146,7 +159,7 @@ def finish(
         raise BadInput(str(images), counts or ["no image was found; give the study's folder"])
     base = Path(os.path.relpath(images.resolve(), out.resolve().parent))
     table = pd.DataFrame(rows)
-    table["path"] = [(base / path).as_posix() for path in table["path"]]
+    table["path"] = [Path(os.path.normpath(base / path)).as_posix() for path in table["path"]]
     free = [name for name in table if name.startswith("x_")]
     # A free column that no row fills says nothing.
     table = table.drop(columns=[name for name in free if (table[name] == "").all()])
@@ -361,6 +374,34 @@ def _choose(
         (image, {name: value for name, value in row.items() if name != "_preferred"})
         for image, row in chosen
     ]
+
+
+def _converted(
+    study: Study,
+    chosen: Sequence[tuple[Image, dict[str, Any]]],
+    images: Path,
+    folder: Path,
+    left_out: list[LeftOut],
+) -> list[tuple[Image, dict[str, Any]]]:
+    """Put NIfTI copies in the place of Analyze images."""
+    from tqdm import tqdm
+
+    from brainage_lib.data.studies.analyze import analyze_to_nifti
+
+    kept = []
+    for image, row in tqdm(chosen, desc="to NIfTI", unit="scan", disable=None):
+        if image.analyze:
+            copy = folder / f"{row['scan_id']}.nii.gz"
+            try:
+                analyze_to_nifti(images / image.path, copy, str(study.images.orientation))
+            except BadImage as error:
+                left_out.append(
+                    LeftOut(image.path, None, row["scan_id"], error.reason, error.remedy)
+                )
+                continue
+            row = {**row, "path": os.path.relpath(copy.resolve(), images.resolve())}
+        kept.append((image, row))
+    return kept
 
 
 def _without_copies(

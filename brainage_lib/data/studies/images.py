@@ -29,7 +29,7 @@ NO_LINK = ("a link that leads nowhere", "get the file's content (for DataLad: da
 OUTSIDE = ("a link out of the manifest's folder", "copy the image below it, or move the manifest")
 ANALYZE = (
     "an Analyze image, whose header has no usable orientation",
-    "convert it to NIfTI with the orientation that the study documents",
+    "oas1: give --convert FOLDER for NIfTI copies; else convert it as the study says",
 )
 
 
@@ -45,12 +45,15 @@ class Image(NamedTuple):
     t1w_state : str
     groups : dict of str to str
         Groups of the layout's pattern that are filled.
+    analyze : bool
+        Whether it must be converted, because its header has no orientation.
     """
 
     path: str
     rank: int
     t1w_state: str
     groups: dict[str, str]
+    analyze: bool = False
 
     @property
     def date(self) -> pd.Timestamp | None:
@@ -64,7 +67,7 @@ class Image(NamedTuple):
 
 
 def find_images(
-    folder: Path, layouts: Sequence[Layout], inside: Path
+    folder: Path, layouts: Sequence[Layout], inside: Path, convert: bool = False
 ) -> tuple[list[Image], list[LeftOut]]:
     """Find the T1w images below a folder.
 
@@ -75,6 +78,8 @@ def find_images(
         In order of preference; an image belongs to the first whose pattern it fits.
     inside : Path
         Folder that no image may leave by a link.
+    convert : bool
+        Whether Analyze images are found, too, because they will be converted.
 
     Returns
     -------
@@ -91,12 +96,13 @@ def find_images(
             ((rank, match) for rank, p in enumerate(patterns) if (match := p.search(name))), None
         )
         problem = ELSEWHERE if found is None else unusable(folder / name, inside)
-        if problem is not None:
+        analyze = problem == ANALYZE and convert
+        if problem is not None and not analyze:
             left_out.append(LeftOut(name, None, "", *problem))
             continue
         rank, match = found
         groups = {key: value for key, value in match.groupdict().items() if value}
-        images.append(Image(name, rank, layouts[rank].t1w_state, groups))
+        images.append(Image(name, rank, layouts[rank].t1w_state, groups, analyze))
     return images, left_out
 
 

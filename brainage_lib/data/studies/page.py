@@ -101,10 +101,11 @@ def _command(study: Study) -> str:
         if table.required
     )
     sex = " --sex-coding 1=F,2=M" if not study.sex.values else ""
+    convert = f" --convert {study.project}_nifti" if study.images.orientation else ""
     lines = [
         "```bash",
         f"brainage manifest build --study {study.project.lower()} {tables}{sex} "
-        f"--images {study.project} --out {study.project.lower()}.csv",
+        f"--images {study.project}{convert} --out {study.project.lower()}.csv",
         "```",
     ]
     return "\n".join(lines)

@@ -180,6 +180,8 @@ class Images(_Fact):
         of layouts, then by name.
     extra : dict of str to str
         Free columns from groups of the pattern.
+    orientation : str or None
+        Of the study's Analyze images, whose headers have none: a letter an axis, as ``ASL``.
     compare : bool
         Whether images of one person are compared byte by byte, because the study has the
         same image under several sessions.
@@ -190,6 +192,7 @@ class Images(_Fact):
     within_days: int | None = None
     one_per: Literal["session", "day"] = "session"
     extra: dict[str, str] = {}
+    orientation: str | None = None
     compare: bool = False
 
 

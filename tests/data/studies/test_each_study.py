@@ -325,6 +325,38 @@ def test_oas1_analyze_images_are_named_as_such(folder, build):
         build("oas1")
 
 
+def test_oas1_analyze_images_are_converted_with_the_known_orientation(folder, build):
+    import nibabel as nib
+    import numpy as np
+
+    folder.table("oasis_cross-sectional.csv", OAS1)
+    # A volume with a mark in front, above and on the left of the centre.
+    volume = np.zeros((32, 24, 20, 1), np.dtype(">i2"))
+    volume[28, 20, 17] = 100
+    for scan in ("OAS1_0001_MR1", "OAS1_0061_MR2"):
+        place = folder.root / f"images/disc1/{scan}/PROCESSED/MPRAGE/SUBJ_111"
+        place.mkdir(parents=True)
+        header = nib.AnalyzeHeader(endianness=">")
+        header.set_data_dtype(np.int16)
+        image = nib.AnalyzeImage(volume, None, header)
+        nib.save(image, place / f"{scan}_mpr_n4_anon_sbj_111.img")
+    broken = folder.root / "images/disc1/OAS1_0003_MR1/PROCESSED/MPRAGE/SUBJ_111"
+    broken.mkdir(parents=True)
+    (broken / "OAS1_0003_MR1_mpr_n4_anon_sbj_111.img").write_bytes(b"x")
+    rows, result = build("oas1", convert=folder.root / "nifti")
+    assert rows["path"].to_dict() == {
+        "OAS1_0001_MR1": "nifti/OAS1_0001_MR1.nii.gz",
+        "OAS1_0061_MR2": "nifti/OAS1_0061_MR2.nii.gz",
+    }
+    made = nib.load(folder.root / rows.loc["OAS1_0061_MR2", "path"])
+    assert nib.aff2axcodes(made.affine) == ("A", "S", "L")
+    mark = made.affine @ [*np.argwhere(made.get_fdata())[0], 1]
+    left, front, up = -mark[0], mark[1], mark[2]
+    assert min(left, front, up) > 5
+    (reason,) = reasons(result, "OAS1_0003_MR1_mpr")
+    assert reason.startswith("an Analyze image that cannot be read")
+
+
 def test_oas2_has_the_age_and_the_diagnosis_of_each_visit(folder, build):
     folder.workbook(
         "oasis_longitudinal_demographics.xlsx", "Sheet1",
