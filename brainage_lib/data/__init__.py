@@ -1,5 +1,6 @@
 """A cohort: its manifest, its volumes, its splits and leaks."""
 
+from brainage_lib.data.batch import check_scans
 from brainage_lib.data.cohort import (
     open_scan,
     place_scan,
@@ -33,6 +34,7 @@ __all__ = [
     "across_ages",
     "age_bins",
     "age_edges",
+    "check_scans",
     "count_diagnoses",
     "count_people",
     "describe_projects",

@@ -201,7 +201,8 @@ def place_scan(
     if folder is None:
         raise ValueError("a real scan needs the folder of its manifest")
     root = Path(folder).resolve()
-    image = (root / path).resolve()
+    # Unlike Path.resolve, it does not fail at links that lead in a circle.
+    image = Path(os.path.realpath(root / path))
     if not image.is_relative_to(root):
         raise BadImage("path leaves the manifest's folder", "move the scan below it")
     state = str(scan["t1w_state"])

@@ -14,7 +14,9 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -68,6 +70,33 @@ def native_brain(image: Path, t1w_state: str, cache: Path | None) -> NativeBrain
     )
 
 
+def steps_of(
+    scan: Mapping[str, Any], folder: Path, cache: Path, register_again: bool
+) -> list[dict[str, Any]]:
+    """Tell what was done to a scan before it was put on a grid, from its entry in the cache.
+
+    Parameters
+    ----------
+    scan : mapping
+        A manifest row.
+    folder, cache, register_again
+        As for `place_scan`.
+
+    Returns
+    -------
+    list of dict
+        As in `NativeBrain`, with the matrix to MNI152 in the last one; empty for a brain that
+        was taken as it is.
+    """
+    state = str(scan["t1w_state"])
+    if state == "mni152-brain" and not register_again:
+        return []
+    entry = cache / _name(Path(os.path.realpath(folder / str(scan["path"]))), state)
+    facts = read_json(entry / "steps.json")
+    *before, last = facts["steps"]
+    return [*before, last | {"to_mni": facts["to_mni"]}]
+
+
 def _whole(entry: Path) -> bool:
     return all((entry / name).is_file() for name in FILES)
 
@@ -104,6 +133,10 @@ def _keep(found: NativeBrain, t1w_state: str, entry: Path) -> None:
             "steps": found.steps,
         }
         write_json(temporary / "steps.json", facts)
+        # mkdtemp makes a private folder; an entry is as readable as any other.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
         if not _whole(entry):
             shutil.rmtree(entry, ignore_errors=True)
         try:

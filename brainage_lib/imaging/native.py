@@ -66,13 +66,18 @@ def preprocess(img: nib.Nifti1Image, t1w_state: str) -> NativeBrain:
         mask = data > 0
     if not (data[mask] > 0).any():
         raise BadImage("no value above zero within the brain", "export the scan again")
-    brain = np.where(mask, data / bias_field(data, img.affine, mask), 0).astype(np.float32)
-    steps.append(_step("N4", "SimpleITK", working_mm=WORKING_MM, iterations=list(ITERATIONS)))
-    to_mni = register(brain, img.affine)
-    steps.append(
+    try:
+        brain = np.where(mask, data / bias_field(data, img.affine, mask), 0).astype(np.float32)
+        to_mni = register(brain, img.affine)
+    except RuntimeError as error:
+        # What ITK says is long; its last line has the reason.
+        said = str(error).strip().splitlines()[-1]
+        raise BadImage(f"registration failed ({said})", "look at the scan") from None
+    steps += [
+        _step("N4", "SimpleITK", working_mm=WORKING_MM, iterations=list(ITERATIONS)),
         _step("affine to MNI152", "SimpleITK", levels=[list(level) for level in LEVELS],
-              compared=SHARE)
-    )  # fmt: skip
+              compared=SHARE),
+    ]  # fmt: skip
     scales = np.linalg.svd(to_mni[:3, :3], compute_uv=False)
     if scales.max() > LARGEST_SCALE or scales.min() < 1 / LARGEST_SCALE:
         found = ", ".join(f"{scale:.2f}" for scale in scales)

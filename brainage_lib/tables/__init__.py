@@ -2,7 +2,7 @@
 
 from brainage_lib.tables.choose import choose
 from brainage_lib.tables.files import read_table, write_table
-from brainage_lib.tables.manifest import read_manifest
+from brainage_lib.tables.manifest import examine_manifest, read_manifest
 from brainage_lib.tables.recorded import RECORDED, Recorded
 from brainage_lib.tables.schemas import (
     AGE_GROUPS,
@@ -55,6 +55,7 @@ __all__ = [
     "age_group",
     "choose",
     "decade",
+    "examine_manifest",
     "read_manifest",
     "read_table",
     "write_table",

@@ -150,7 +150,8 @@ def _paths(texts: pd.Series, folder: Path, findings: list) -> None:
     for row, text in enumerate(texts):
         if text in MISSING or text.startswith("sim:"):
             continue
-        target = (folder / text).resolve()
+        # Unlike Path.resolve, it does not fail at links that lead in a circle.
+        target = Path(os.path.realpath(folder / text))
         if not target.is_relative_to(folder):
             findings.append(
                 _finding(
