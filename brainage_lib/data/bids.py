@@ -12,9 +12,11 @@ from typing import Any
 import pandas as pd
 
 from brainage_lib.data.studies import cells
-from brainage_lib.data.studies.build import NO_AGE, NO_DIAGNOSIS, NO_SEX, Built, finish
+from brainage_lib.data.studies.ages import NO_AGE
+from brainage_lib.data.studies.build import Built, finish
 from brainage_lib.data.studies.images import natural, unusable
 from brainage_lib.data.studies.left_out import LeftOut
+from brainage_lib.data.studies.matching import NO_DIAGNOSIS, NO_SEX
 from brainage_lib.data.studies.opening import MISSING
 from brainage_lib.errors import BadInput, WrongUsage
 from brainage_lib.tables.manifest import AGE_RANGE

@@ -62,3 +62,13 @@ def build(folder):
         return read_manifest(out).set_index("scan_id"), result
 
     return made
+
+
+@pytest.fixture
+def reasons():
+    """Reasons of what was left out, of one scan or image if it is named."""
+
+    def told(result, scan=""):
+        return {e.reason for e in result.left_out if scan in f"{e.scan} {e.file}"}
+
+    return told

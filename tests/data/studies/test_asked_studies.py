@@ -1,11 +1,10 @@
-"""Each of the 13 readers on a small made-up table with the real columns and oddities."""
+"""Studies that must be asked for, on small made-up tables with their columns and oddities."""
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
-from brainage_lib.errors import BadInput, WrongUsage
+from brainage_lib.errors import BadInput
 
 ADNIMERGE = """
 RID,PTID,VISCODE,SITE,COLPROT,EXAMDATE,DX_bl,EXAMDATE_bl,AGE,PTGENDER,DX
@@ -15,11 +14,6 @@ RID,PTID,VISCODE,SITE,COLPROT,EXAMDATE,DX_bl,EXAMDATE_bl,AGE,PTGENDER,DX
 9,022_S_0009,bl,22,ADNI1,2006-05-02,CN,2006-05-02,-4,Female,CN
 10,022_S_0010,bl,22,ADNI1,2006-05-02,CN,2006-05-02,66.0,Female,
 """
-
-
-def reasons(result, scan=""):
-    """Reasons of what was left out, of one scan or image if it is named."""
-    return {entry.reason for entry in result.left_out if scan in f"{entry.scan} {entry.file}"}
 
 
 def adni(folder, *extra):
@@ -52,7 +46,7 @@ def test_adni_ages_are_at_the_scan_not_at_baseline(folder, build):
     assert rows["path"].iloc[2].endswith("/S9")
 
 
-def test_adni_takes_one_scan_a_day_and_lists_what_is_missing(folder, build):
+def test_adni_takes_one_scan_a_day_and_lists_what_is_missing(folder, build, reasons):
     adni(folder)
     rows, result = build("adni")
     assert rows.loc["ADNI_011_S_0007_20060301", "x_image"] == "I100"
@@ -115,7 +109,7 @@ def test_aibl_states_how_far_its_ages_may_be_off(folder, build):
     assert rows["x_age_error"].tolist() == ["0.5"] * 3
 
 
-def test_bgsp_retests_are_the_same_people(folder, build):
+def test_bgsp_retests_are_the_same_people(folder, build, reasons):
     folder.table("GSP_list_140630.csv", """
         Subject_ID,Sex,Age_Bin
         Sub0001_Ses1,F,21
@@ -138,125 +132,6 @@ def test_bgsp_retests_are_the_same_people(folder, build):
     assert reasons(result, "bold") == {"not where a T1w of the study lies"}
 
 
-CORR = """
-SITE,SUBID,SESSION,AGE_AT_SCAN_1,SEX,HANDEDNESS,RETEST_DURATION
-NYU_1,25001,Baseline,30.5,1,R,#
-NYU_1,25001,Retest_1,#,1,R,730.5
-NYU_1,25002,Baseline,20,2,#,#
-NYU_1,25002,Retest_1,20,2,#,365.25
-NYU_1,25003,Retest_1,#,2,#,#
-HNU_1,25427,Baseline,#,2,#,#
-"""
-
-
-def corr(folder):
-    folder.table("CoRR_AggregatedPhenotypicData.csv", CORR)
-    folder.images(
-        "NYU_1/0025001/session_1/anat_1/anat.nii.gz",
-        "NYU_1/0025001/session_2/anat_1/anat.nii.gz",
-        "NYU_1/0025002/session_1/anat_1/anat.nii.gz",
-        "HNU_1/0025427/session_1/anat_1/anat.nii.gz",
-    )
-    # The second session's image is the first one's.
-    same = folder.root / "images/NYU_1/0025002"
-    (same / "session_2/anat_1").mkdir(parents=True)
-    (same / "session_2/anat_1/anat.nii.gz").write_bytes(
-        (same / "session_1/anat_1/anat.nii.gz").read_bytes()
-    )
-
-
-def test_corr_refuses_to_guess_the_coding_of_sex(folder, build):
-    corr(folder)
-    with pytest.raises(WrongUsage, match=r"code books disagree.*--sex-coding 1=F,2=M or"):
-        build("corr")
-    first, _ = build("corr", sex_coding="1=F,2=M")
-    second, _ = build("corr", sex_coding="1=M,2=F")
-    assert first["sex"].tolist() == ["F", "F", "M"]
-    assert second["sex"].tolist() == ["M", "M", "F"]
-    with pytest.raises(WrongUsage, match="CODE=F,CODE=M"):
-        build("corr", sex_coding="1=F")
-
-
-def test_corr_carries_the_age_on_and_drops_copied_images(folder, build):
-    corr(folder)
-    rows, result = build("corr", sex_coding="1=F,2=M")
-    assert list(rows.index) == ["CoRR_0025001_1", "CoRR_0025001_2", "CoRR_0025002_1"]
-    assert rows["age"].tolist() == pytest.approx([30.5, 32.5, 20.0])
-    assert any("byte by byte" in reason for reason in reasons(result, "0025002/session_2"))
-    assert reasons(result, "0025427") == {"no age at the scan"}
-
-
-def test_dlbs_makes_a_table_of_sessions_from_three_columns(folder, build):
-    folder.table("participants.tsv", """
-        participant_id\tAgeCog_W1\tAgeMRI_W1\tAgeMRI_W2\tAgeMRI_W3\tSex
-        sub-1001\t40\t41\t45\tn/a\tm
-        sub-1002\t70\tn/a\t74\tn/a\tf
-    """)  # fmt: skip
-    folder.images(
-        "sub-1001/ses-wave1/anat/sub-1001_ses-wave1_acq-MPRAGE_run-1_T1w.nii.gz",
-        "sub-1001/ses-wave1/anat/sub-1001_ses-wave1_acq-MPRAGE_run-2_T1w.nii.gz",
-        "sub-1001/ses-wave2/anat/sub-1001_ses-wave2_acq-MPRAGE_run-1_T1w.nii.gz",
-        "sub-1002/ses-wave1/anat/sub-1002_ses-wave1_acq-MPRAGE_run-1_T1w.nii.gz",
-        "derivatives/x/sub-1002_ses-wave2_desc-preproc_T1w.nii.gz",
-    )
-    rows, result = build("dlbs")
-    assert rows["age"].to_dict() == {"DLBS_1001_wave1": 41.0, "DLBS_1001_wave2": 45.0}
-    assert rows["path"].str.contains("run-1").all()
-    assert reasons(result, "run-2") == {"another T1w of the session was taken"}
-    assert reasons(result, "sub-1002_ses-wave1") == {"no age at the scan"}
-    assert any("participants.tsv has 2 rows, the published table 464" in n for n in result.notes)
-
-
-IXI_COLUMNS = ["IXI_ID", "SEX_ID (1=m, 2=f)", "HEIGHT", "DOB", "STUDY_DATE", "AGE"]
-
-
-def ixi(folder):
-    folder.workbook("IXI.xls.xlsx", "Table", IXI_COLUMNS, [
-        [2, 2, 164, "1970-02-22", "2005-11-18", 35.80013689],
-        [12, 1, 175, "1966-08-20", "2005-06-01", 38.78165640],
-        [16, 1, 0, "1950-01-01", None, None],
-        [13, 0, 0, None, None, 0],
-        [13, 1, 182, "1958-09-15", "2005-06-01", 46.71047228],
-        [219, 1, 0, "1950-01-01", "2006-01-01", 56.0],
-        [219, 1, 0, "1960-01-01", "2006-01-01", 46.0],
-        [328, 1, 0, "1950-01-01", "2006-01-01", 56.0],
-        [328, 2, 0, "1960-01-01", "2006-01-01", 46.0],
-        [600, 2, 164, "1970-02-22", "2005-11-18", 35.8],
-    ])  # fmt: skip
-    folder.images(
-        "IXI002-Guys-0828-T1.nii.gz",
-        "IXI012-HH-1211-T1.nii.gz",
-        "IXI013-HH-1212-T1.nii.gz",
-        "IXI016-Guys-0697-T1.nii.gz",
-        "IXI219-Guys-0894-T1.nii.gz",
-        "IXI328-Guys-0890-T1.nii.gz",
-        "IXI500-IOP-1017-T1.nii.gz",
-        "IXI002-Guys-0828-T2.nii.gz",
-    )
-
-
-def test_ixi_keeps_the_fuller_row_and_leaves_out_conflicts(folder, build):
-    ixi(folder)
-    rows, result = build("ixi", tables=[f"people={folder.root}/tables/IXI.xls.xlsx"])
-    assert rows["age"].round(2).to_dict() == {"IXI002": 35.80, "IXI012": 38.78, "IXI013": 46.71}
-    assert rows["sex"].tolist() == ["F", "M", "M"]
-    assert rows["x_site"].tolist() == ["Guys", "HH", "HH"]
-    lines = {entry.line: entry.reason for entry in result.left_out if "differ" in entry.reason}
-    assert lines == {
-        7: "rows of the same scan differ in AGE",
-        8: "rows of the same scan differ in AGE",
-        9: "rows of the same scan differ in SEX_ID (1=m, 2=f), AGE",
-        10: "rows of the same scan differ in SEX_ID (1=m, 2=f), AGE",
-    }
-    assert reasons(result, "IXI016") == {"no age at the scan"}
-    assert reasons(result, "IXI500") == {"no row in the study's tables"}
-    assert reasons(result, "T2") == {"not where a T1w of the study lies"}
-    assert reasons(result, "600") == {"no image below the image folder"}
-    table = pd.read_csv(result.left_out_path)
-    assert len(table) == len(result.left_out)
-    assert table["remedy"].notna().all()
-
-
 NIFD = """
 Image Data ID,Subject,Group,Sex,Age,Visit,Modality,Description,Type,Acq Date,Format,Downloaded
 I11,1_S_0001,Patient,M,61,1,MRI,t1_mprage_S3,Original,3/15/2010,DCM,
@@ -267,7 +142,9 @@ I31,1_S_0003,Patient,F,55,1,MRI,t1_mprage,Original,5/05/2011,NiFTI,
 """
 
 
-def test_nifd_goes_by_image_number_and_takes_the_diagnosis_from_the_clinical_table(folder, build):
+def test_nifd_goes_by_image_number_and_takes_the_diagnosis_from_the_clinical_table(
+    folder, build, reasons
+):
     folder.table("NIFD_collection_3_2026.csv", NIFD)
     folder.workbook(
         "NIFD_Clinical_Data_2017_final_updated.xlsx", "Data",
@@ -325,7 +202,7 @@ def test_oas1_analyze_images_are_named_as_such(folder, build):
         build("oas1")
 
 
-def test_oas1_analyze_images_are_converted_with_the_known_orientation(folder, build):
+def test_oas1_analyze_images_are_converted_with_the_known_orientation(folder, build, reasons):
     import nibabel as nib
     import numpy as np
 
@@ -357,7 +234,7 @@ def test_oas1_analyze_images_are_converted_with_the_known_orientation(folder, bu
     assert reason.startswith("an Analyze image that cannot be read")
 
 
-def test_oas2_has_the_age_and_the_diagnosis_of_each_visit(folder, build):
+def test_oas2_has_the_age_and_the_diagnosis_of_each_visit(folder, build, reasons):
     folder.workbook(
         "oasis_longitudinal_demographics.xlsx", "Sheet1",
         ["Subject ID", "MRI ID", "Group", "Visit", "MR Delay", "M/F", "Hand", "Age", "EDUC",
@@ -388,7 +265,7 @@ def test_oas2_has_the_age_and_the_diagnosis_of_each_visit(folder, build):
     assert reasons(result, "mpr-2") == {"another T1w of the session was taken"}
 
 
-def test_ppmi_takes_the_middle_of_the_month_of_birth(folder, build):
+def test_ppmi_takes_the_middle_of_the_month_of_birth(folder, build, reasons):
     folder.table("Participant_Status_12Jan2026.csv", """
         PATNO,COHORT,COHORT_DEFINITION,ENROLL_DATE,ENROLL_AGE
         3001,2,Healthy Control,02/2011,61.2
@@ -416,21 +293,6 @@ def test_ppmi_takes_the_middle_of_the_month_of_birth(folder, build):
     assert reasons(result, "I4") == {"no age at the scan"}
 
 
-def test_sald_pads_ids_reads_the_first_sex_and_skips_rows_without_t1(folder, build):
-    folder.workbook(
-        "sub_information.xlsx", "basic",
-        ["Sub_ID", "Sex", "Age", "Sex", "Edinburgh Handedness Inventory (EHI)", "FunImg", "T1Img"],
-        [[31274, "F", 22, 2, 1, 1, 1], [31275, "M ", 60, 1, None, 1, 1],
-         [31276, "M", 61, 1, None, 1, 0]],
-    )  # fmt: skip
-    folder.images(*(
-        f"sub-0{number}/anat/sub-0{number}_T1w.nii.gz" for number in (31274, 31275, 31276)
-    ))  # fmt: skip
-    rows, result = build("sald")
-    assert rows["sex"].to_dict() == {"SALD_031274": "F", "SALD_031275": "M"}
-    assert "the study's table says that this is not a T1w to be read" in reasons(result, "31276")
-
-
 SCHIZCONNECT = """
 study,subjectid,age,sex,dx,field_strength,img_date,datauri,maker,model,szc_protocol_hier,notes
 COBRE,A00000300,40,male,No_Known_Disorder,3.0,2011-01-01,x,SIEMENS,TrioTim,T1,
@@ -442,7 +304,7 @@ NUSDAST,CC0009,27,female,No_Known_Disorder,1.5,2007-02-03,x,SIEMENS,VISION,T1,
 """
 
 
-def test_schizconnect_rows_are_images_and_people_may_have_several_visits(folder, build):
+def test_schizconnect_rows_are_images_and_people_may_have_several_visits(folder, build, reasons):
     folder.table("schizconnect_metaData_1829.csv", SCHIZCONNECT)
     cobre = "schizconnect_COBRE_images_1829/COBRE"
     folder.images(
@@ -462,28 +324,3 @@ def test_schizconnect_rows_are_images_and_people_may_have_several_visits(folder,
     assert rows["path"].iloc[1].endswith("b_MPR.nii.gz")
     assert reasons(result, "CC0007/scan") == {"several visits, and the path does not say which"}
     assert "no row for this session in the study's tables" in reasons(result, "A00000456_ses")
-
-
-def test_slim_later_ages_are_baseline_plus_time(folder, build):
-    folder.table("swu_slim_phenodata_time1.tsv", """
-        Match_ID\tSession\tage_at_Scan1\tSex\tScan_Time\tfunc\tDTI
-        25629\t1\t20\tmale\xa1\xa1\t'03-Mar-2012'\t1\t1
-        25630\t1\t19\tfemale\t'03-Mar-2012'\t1\tn/a
-        25631\t1\tn/a\tfemale\t'03-Mar-2012'\t1\tn/a
-    """, encoding="latin-1")  # fmt: skip
-    folder.table("swu_slim_phenodata_time2.tsv", """
-        Match_ID\tSession\tSex\tScan_Time
-        25629\t2\tmale\xa1\xa1\t'03-Mar-2014'
-        25630\t2\tfemale\tn/a
-    """, encoding="latin-1")  # fmt: skip
-    folder.images(
-        *(f"sub-{person}/ses-{session}/anat/sub-{person}_ses-{session}_T1w.nii.gz"
-          for person, session in [(25629, 1), (25629, 2), (25630, 2), (25631, 1)])
-    )  # fmt: skip
-    rows, result = build("slim")
-    assert rows["age"].tolist() == pytest.approx([20.0, 22.0], abs=0.01)
-    assert rows["sex"].tolist() == ["M", "M"]
-    assert reasons(result, "sub-25630_ses-2") == {
-        "age at the first session only, and no interval since"
-    }
-    assert reasons(result, "sub-25631") == {"no age at the scan"}
