@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -197,18 +197,24 @@ def describe(plan: Plan) -> str:
     """Say what a fetch would bring, from where, and under which terms."""
     unknown = sum(item.size is None for item in plan.missing)
     published = sum(item.checksum is not None for item in plan.items)
-    fetch_spec = plan.study.fetch
-    hosts = sorted({item.url.split("/")[2] for item in plan.items})
-    lines: Sequence[str] = [
+    sources = "; ".join(sorted({item.seen for item in plan.items if item.seen}))
+    hosts = sorted({urlsplit(item.url).netloc for item in plan.items})
+    size = f"{plan.bytes_missing / 1e9:.2f} GB"
+    if unknown:
+        size += f" and {unknown} files of unknown size"
+    lines = [
         f"{plan.study.project}, {plan.study.name}; terms: {plan.study.terms}",
         f"{len(plan.items)} files from {', '.join(hosts)} into {plan.into}; "
         f"{len(plan.items) - len(plan.missing)} are there",
-        f"to fetch: {len(plan.missing)} files, {plan.bytes_missing / 1e9:.2f} GB"
-        + (f" and {unknown} files of unknown size" if unknown else "")
-        + f"; free: {free_bytes(plan.into) / 1e9:.1f} GB",
-        f"checksums: {published} known ({'; '.join(sorted({i.seen for i in plan.items if i.seen}))}"
-        f"), {len(plan.items) - published} will be recorded now and are not verified",
+        f"to fetch: {len(plan.missing)} files, {size}; free: {free_bytes(plan.into) / 1e9:.1f} GB",
     ]
-    if fetch_spec is not None and fetch_spec.unavailable:
-        lines = [*lines, f"note: {fetch_spec.unavailable.strip()}"]
+    if published:
+        lines.append(f"checksums of {published} files are known ({sources}) and will be compared")
+    if published < len(plan.items):
+        lines.append(
+            f"checksums of {len(plan.items) - published} files will be recorded at this first "
+            "download; they are not verified"
+        )
+    if plan.study.fetch is not None and plan.study.fetch.unavailable:
+        lines.append(f"note: {plan.study.fetch.unavailable.strip()}")
     return "\n".join(lines)

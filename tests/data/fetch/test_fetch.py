@@ -75,6 +75,10 @@ def test_the_size_is_known_before_anything_is_fetched(server, ixi, tmp_path):
     told = describe(plan)
     assert "terms: CC BY-SA 3.0" in told
     assert "to fetch: 2 files, 0.00 GB" in told
+    assert "checksums of 2 files are known" in told
+    ixi(table=None)
+    told = describe(plan_fetch("ixi", tmp_path / "ixi", polite(server)))
+    assert "checksums of 1 files will be recorded at this first download" in told
     assert not (tmp_path / "ixi").exists()
 
 

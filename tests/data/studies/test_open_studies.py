@@ -141,6 +141,20 @@ def test_sald_pads_ids_reads_the_first_sex_and_skips_rows_without_t1(folder, bui
     assert "the study's table says that this is not a T1w to be read" in reasons(result, "31276")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_rows_changes_nothing(folder, build, seed):
+    import random
+
+    ixi(folder)
+    table = pd.read_excel(folder.root / "tables/IXI.xls.xlsx", dtype=str, keep_default_na=False)
+    rows = table.to_numpy().tolist()
+    first, _ = build("ixi", tables=[f"people={folder.root}/tables/IXI.xls.xlsx"])
+    random.Random(seed).shuffle(rows)
+    folder.workbook("IXI.xls.xlsx", "Table", IXI_COLUMNS, rows)
+    again, _ = build("ixi", tables=[f"people={folder.root}/tables/IXI.xls.xlsx"])
+    pd.testing.assert_frame_equal(first, again)
+
+
 def test_slim_later_ages_are_baseline_plus_time(folder, build, reasons):
     folder.table("swu_slim_phenodata_time1.tsv", """
         Match_ID\tSession\tage_at_Scan1\tSex\tScan_Time\tfunc\tDTI
