@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -16,6 +19,9 @@ from brainage_lib.errors import BadInput, WrongUsage
 from brainage_lib.files import digest_file, replacing
 
 RECORD = "checksums.csv"
+PARTS = ".fetch"
+"""Folder for what is not whole yet; it goes when everything is."""
+
 COLUMNS = ("file", "url", "bytes", "sha256", "checked", "fetched")
 NOT_VERIFIED = "not verified: recorded at the first download"
 
@@ -103,25 +109,26 @@ def fetch(plan: Plan, host: Host, progress: bool = True) -> Fetched:
                  "same command again", *(f"  {line}" for line in failed)]
             )
         )  # fmt: skip
+    shutil.rmtree(plan.into / PARTS, ignore_errors=True)
     unverified = [name for name, row in record.items() if row["checked"] == NOT_VERIFIED]
     return Fetched(came, unverified)
 
 
-def _bring(item: Item, into: Path, host: Host, advance) -> None:
-    """Let pooch fetch one file, compare its checksum and put it in place."""
+def _bring(item: Item, into: Path, host: Host, advance: Callable[[int], Any]) -> None:
+    """Let pooch fetch one file and compare its checksum, then put it in place."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
-    target = into / item.path
+    name = item.path.replace("/", "__")
 
-    def transfer(url: str, output: str, _pooch) -> None:
+    def transfer(url: str, output: str, _pooch: Any) -> None:
         # pooch's own temporary file is new each time; the part that grows keeps its name.
-        part = target.with_name(f"{target.name}.part")
+        part = into / PARTS / f"{name}.part"
         host.download(url, part, Path(output), item.checksum is not None, advance)
 
     try:
-        pooch.retrieve(
-            item.url, item.checksum, fname=target.name, path=target.parent, downloader=transfer
+        whole = pooch.retrieve(
+            item.url, item.checksum, fname=name, path=into / PARTS, downloader=transfer
         )
     except ValueError as error:
         if "hash" not in str(error):
@@ -131,6 +138,9 @@ def _bring(item: Item, into: Path, host: Host, advance) -> None:
             [f"its checksum is not {item.checksum} (seen: {item.seen}); the file was not kept: "
              "fetch it again, and if it stays so the host's file has changed"],
         ) from None  # fmt: skip
+    target = into / item.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(whole, target)
 
 
 def _entry(item: Item, path: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import tarfile
@@ -91,7 +92,8 @@ class Server:
                 if cuts:
                     piece = piece[: cuts.pop(0)]
                     self.close_connection = True
-                self.wfile.write(piece)
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(piece)
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.http.server_address[1]}"

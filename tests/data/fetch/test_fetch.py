@@ -110,7 +110,7 @@ def test_a_broken_connection_is_resumed_where_it_broke(server, ixi, tmp_path):
         f"bytes={3 * CHUNK}-",
         f"bytes={4 * CHUNK}-",
     ]
-    assert not list(tmp_path.glob("*.part*"))
+    assert not (tmp_path / ".fetch").exists()
 
 
 def test_a_call_that_gave_up_is_continued_by_the_next(server, ixi, tmp_path):
@@ -119,7 +119,7 @@ def test_a_call_that_gave_up_is_continued_by_the_next(server, ixi, tmp_path):
     with pytest.raises(FetchFailed, match=r"1 of 2 files did not come; run the same") as caught:
         bring(server, "ixi", tmp_path)
     assert caught.value.exit_code == 5
-    assert (tmp_path / "IXI-T1.tar.part").stat().st_size == 2 * CHUNK
+    assert (tmp_path / ".fetch" / "IXI-T1.tar.part").stat().st_size == 2 * CHUNK
     assert not (tmp_path / "IXI-T1.tar").exists()
     assert (tmp_path / "IXI.xls").is_file()
     server.cut.clear()
@@ -152,7 +152,8 @@ def test_a_wrong_checksum_leaves_nothing_behind(server, ixi, tmp_path):
     ixi(images="md5:" + "0" * 32)
     with pytest.raises(BadInput, match="its checksum is not md5:0000"):
         bring(server, "ixi", tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["IXI.xls", "checksums.csv"]
+    kept = sorted(path.name for path in tmp_path.rglob("*"))
+    assert kept == [".fetch", "IXI.xls", "checksums.csv"]
 
 
 def test_a_file_put_there_by_hand_is_compared(server, ixi, tmp_path):
