@@ -266,6 +266,12 @@ def test_card_has_no_path_and_one_piece_a_recipe(run, recording):
     assert "tables" not in card["pieces"]["paper"]["chapters"]["06_stacking_and_anova"]
 
 
+def test_a_run_recorded_again_gives_the_same_bytes(run, recording, tmp_path):
+    again = record(run, "oas1", tmp_path / "recorded")
+    for path in recording.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+
+
 def test_another_recipe_of_the_cohort_is_added_and_its_own_rows_are_replaced(run, tmp_path):
     into = tmp_path / "recorded"
     record(run, "oas1", into)
