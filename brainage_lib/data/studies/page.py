@@ -100,7 +100,7 @@ def _command(study: Study) -> str:
         for table in study.tables.values()
         if table.required
     )
-    sex = " --sex-coding 1=F,2=M" if not study.sex.values else ""
+    sex = " --sex-coding …" if not study.sex.values else ""
     convert = f" --convert {study.project}_nifti" if study.images.orientation else ""
     lines = [
         "```bash",
