@@ -41,27 +41,59 @@ def check(folder: Path, finished: Finished) -> None:
         people is shown or follows from others, a file is of no known kind, or all are too
         large. The names themselves are not repeated.
     """
-    findings = []
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    size = sum(path.stat().st_size for path in files)
-    if size > MOST_BYTES:
-        findings.append(f"{size / 1e6:.1f} MB are more than {MOST_BYTES / 1e6:.0f} MB")
-    names = _names(finished)
-    for path in files:
-        findings += [f"{path.name}: {text}" for text in _in_file(path, names)]
-    findings += _in_groups(folder, finished)
+    findings = faults(folder, _names(finished))
+    for name, table in _tables(folder).items():
+        findings += [f"{name}.csv: {text}" for text in _follows(name, table, finished)]
     if findings:
         raise BadInput(f"recording {folder.name.strip('.')}", findings)
 
 
-class _Names(NamedTuple):
+class Names(NamedTuple):
     """What must stand nowhere: as a word of its own, and as a part of any text."""
 
-    words: set[str]
-    parts: set[str]
+    words: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
 
 
-def _names(finished: Finished) -> _Names:
+def faults(folder: Path, names: Names | None = None) -> list[str]:
+    """List what is wrong with a recording as far as it can be told from its files alone.
+
+    Parameters
+    ----------
+    folder : Path
+    names : Names, optional
+        Names and paths that must not occur; without its run nobody knows them.
+
+    Returns
+    -------
+    list of str
+        Files of no known kind, columns of single people, groups of few people that are shown,
+        maps of few, and a size beyond `MOST_BYTES`; each with its file.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    found = [f"{path.name}: {text}" for path in files for text in _in_file(path, names or Names())]
+    if size > MOST_BYTES:
+        found.append(f"{size / 1e6:.1f} MB are more than {MOST_BYTES / 1e6:.0f} MB")
+    tables = _tables(folder)
+    for name, table in tables.items():
+        found += [f"{name}.csv: {text}" for text in _shown_of_few(table)]
+    if "error_quantiles" in tables:
+        found += _quantiles(tables["error_quantiles"])
+    if "age_density" in tables and tables["age_density"]["n_scans"].lt(LEAST).any():
+        found.append(f"age_density.csv: a cell of fewer than {LEAST} scans")
+    return found + _maps(folder, tables.get("attribution"))
+
+
+def _tables(folder: Path) -> dict[str, pd.DataFrame]:
+    return {
+        name: read_table(folder / f"{name}.csv", schema)
+        for name, schema in RECORDED.items()
+        if (folder / f"{name}.csv").is_file()
+    }
+
+
+def _names(finished: Finished) -> Names:
     """Names of scans and people, and their paths.
 
     Bare numbers cannot be told from counts, nor one or two letters from words.
@@ -73,10 +105,10 @@ def _names(finished: Finished) -> _Names:
     words = {name for name in words if len(name) > 2 and re.search(r"[^\W\d]", name)}
     folders = {str(finished.run.folder), str(Path(finished.run.profile.cohort).parent)}
     odd = {name for name in words if not _WORDS[0].fullmatch(name)}
-    return _Names(words, odd | {name for name in folders if len(name) > 1})
+    return Names(frozenset(words), frozenset(odd | {name for name in folders if len(name) > 1}))
 
 
-def _in_file(path: Path, names: _Names) -> list[str]:
+def _in_file(path: Path, names: Names) -> list[str]:
     if path.suffix == ".csv":
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         found = [f"a column {name}" for name in FORBIDDEN_COLUMNS if name in table.columns]
@@ -118,26 +150,10 @@ def _strings(value: Any) -> Iterator[str]:
         yield value
 
 
-def _named(text: str, names: _Names) -> bool:
+def _named(text: str, names: Names) -> bool:
     words = {word for pattern in _WORDS for word in pattern.findall(text)}
     words |= {word.strip("./-") for word in words} | {text}
     return bool(words & names.words) or any(part in text for part in names.parts)
-
-
-def _in_groups(folder: Path, finished: Finished) -> list[str]:
-    tables = {
-        name: read_table(folder / f"{name}.csv", schema)
-        for name, schema in RECORDED.items()
-        if (folder / f"{name}.csv").is_file()
-    }
-    found = []
-    for name, table in tables.items():
-        found += [f"{name}.csv: {text}" for text in _shown_of_few(table)]
-    if "error_quantiles" in tables:
-        found += _quantiles(tables["error_quantiles"])
-    found += _maps(folder, tables.get("attribution"))
-    found += [text for name in tables for text in _follows(name, tables[name], finished)]
-    return found
 
 
 def _shown_of_few(table: pd.DataFrame) -> list[str]:
@@ -198,25 +214,25 @@ def _follows(name: str, table: pd.DataFrame, finished: Finished) -> list[str]:
                     members = block.assign(predicted_decade=decade(block[model]).astype(str))
                     orders = (DECADES, DECADES)
                     leaks = exposed_cells(cells, members, "decade", "predicted_decade", orders)
-                    found += [f"{name}.csv: {model}, {text}" for text in leaks]
+                    found += [f"{model}, {text}" for text in leaks]
                 continue
             group = {"table2": "age_group", "table3": "project"}.get(name, "decade")
-            found += [f"{name}.csv: {text}" for text in _rests(rows, block, group)]
+            found += _rests(rows, block, group)
     elif name == "split_scores":
         for (mode, fold), rows in table.groupby(["mode", "fold"]):
             members = finished.split_members
             members = members[(members["mode"] == mode) & (members["fold"] == fold)]
-            found += [f"{name}.csv: {text}" for text in _rests(rows, members, "partition")]
+            found += _rests(rows, members, "partition")
     elif name == "attribution":
         for mode, rows in table.groupby("mode"):
             members = finished.tested[finished.tested["mode"] == mode]
-            found += [f"{name}.csv: {text}" for text in _rests(rows, members, "decade")]
+            found += _rests(rows, members, "decade")
     elif name == "cohort":
         cells = table[(table["who"] == "controls") & (table["sex"] != "all")]
         cells = cells[cells["decade"] != "all"]
         orders = (DECADES, ("F", "M"))
         leaks = exposed_cells(cells, finished.controls, "decade", "sex", orders)
-        found += [f"{name}.csv: {text}" for text in leaks]
+        found += leaks
     return found
 
 

@@ -15,6 +15,7 @@ from brainage_lib.errors import BadInput, WrongUsage
 from brainage_lib.files import digest_file, write_json
 from brainage_lib.imaging import grid
 from brainage_lib.report.recorded import NEEDED, record
+from brainage_lib.report.recorded_check import faults
 from brainage_lib.run import Run, plan_networks, start_run
 from brainage_lib.tables import (
     AICBV_SCORES,
@@ -26,6 +27,8 @@ from brainage_lib.tables import (
     MANIFEST,
     PREDICTIONS,
     QUALITY,
+    SPLIT_SCORES,
+    SPLITS,
     TABLE1,
     TABLE2,
     TABLE3,
@@ -105,7 +108,13 @@ def make_run(folder, recipes=("paper", "linear-svr"), seed=0, **changes) -> Run:
     for name in QUALITY.columns:
         quality[name] = quality.get(name, 1.0)
     write_table(quality, run.path("quality.csv"), QUALITY)
-    data.write_splits(run)
+    splits = [data.sound_split(manifest, run.profile.folds, 0)]
+    if "paper" in modes:
+        splits.append(data.paper_split(manifest, 0, "apart"))
+    for name, schema, tables in zip(
+        ("splits", "split_scores"), (SPLITS, SPLIT_SCORES), zip(*splits, strict=True), strict=True
+    ):
+        write_table(pd.concat(tables, ignore_index=True), run.path(f"{name}.csv"), schema)
     predictions = predict(run, recipes, seed)
     write_table(predictions, run.path("predictions.csv"), PREDICTIONS)
     stacked, often = stats.stack(predictions), {"replicates": 100}
@@ -434,3 +443,26 @@ def test_a_recording_that_is_too_large_is_refused(run, tmp_path, monkeypatch):
     monkeypatch.setattr(recorded_check, "MOST_BYTES", 1000)
     with pytest.raises(BadInput, match="MB are more than"):
         record(run, "oas1", tmp_path / "recorded")
+
+
+def test_recordings_of_the_project_are_sound(root):
+    folders = sorted(path.parent for path in (root / "book" / "recorded").glob("*/card.json"))
+    if not folders:
+        pytest.skip("no run is recorded")
+    for folder in folders:
+        assert faults(folder) == [], folder.name
+        assert json.loads((folder / "card.json").read_text())["name"] == folder.name
+        for name, schema in RECORDED.items():
+            read_table(folder / f"{name}.csv", schema)
+
+
+def test_a_file_that_does_not_belong_there_is_told(recording, tmp_path):
+    copy = shutil.copytree(recording, tmp_path / "oas1")
+    (copy / "predictions.csv").write_text("scan_id,predicted_age\na,1\n")
+    (copy / "notes.txt").write_text("")
+    assert faults(recording) == []
+    assert faults(copy) == [
+        "notes.txt: not a file of a recording",
+        "predictions.csv: a column scan_id",
+        "predictions.csv: not a table of a recording",
+    ]
