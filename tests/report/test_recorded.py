@@ -15,7 +15,8 @@ from brainage_lib.errors import BadInput, WrongUsage
 from brainage_lib.files import digest_file, write_json
 from brainage_lib.imaging import grid
 from brainage_lib.report.recorded import NEEDED, record
-from brainage_lib.report.recorded_check import faults
+from brainage_lib.report.recorded_check import check, faults
+from brainage_lib.report.recorded_tables import Finished
 from brainage_lib.run import Run, plan_networks, start_run
 from brainage_lib.tables import (
     AICBV_SCORES,
@@ -396,36 +397,64 @@ def plant_cell(tables):
     table.loc[rows.index[0], "n_scans"] = 2
 
 
+@pytest.fixture(scope="module")
+def finished(run):
+    return Finished(run)
+
+
 @pytest.mark.parametrize(
-    ("plant", "told"),
+    ("name", "plant", "told"),
     [
-        (plant_in_ledger, "ledger.csv: names a scan"),
-        (plant_scan_in_column, "quality.csv: names a scan"),
-        (plant_path, "ladder.csv: names a scan"),
-        (plant_small_group, "table2.csv: a group of fewer than 5"),
-        (plant_number_in_hidden_row, "table2.csv: a hidden row has numbers"),
-        (plant_recoverable_group, "what is hidden by decade is of fewer than 5"),
-        (plant_tail, "of fewer than 20"),
-        (plant_cell, "age_density.csv: "),
+        ("ledger", plant_in_ledger, "ledger.csv: names a scan"),
+        ("quality", plant_scan_in_column, "quality.csv: names a scan"),
+        ("ladder", plant_path, "ladder.csv: names a scan"),
+        ("table2", plant_small_group, "table2.csv: a group of fewer than 5"),
+        ("table2", plant_number_in_hidden_row, "table2.csv: a hidden row has numbers"),
+        ("error_quantiles", plant_recoverable_group, "hidden by decade is of fewer than 5"),
+        ("error_quantiles", plant_tail, "of fewer than 20"),
+        ("age_density", plant_cell, "age_density.csv: a cell of fewer than 5"),
     ],
 )
-def test_what_gives_somebody_away_is_refused_and_nothing_is_written(
-    run, tmp_path, monkeypatch, plant, told
-):
+def test_what_gives_somebody_away_is_found(finished, recording, tmp_path, name, plant, told):
+    copy = shutil.copytree(recording, tmp_path / "oas1")
+    tables = {name: read(copy, name)}
+    check(copy, finished)
+    plant(tables)
+    write_table(tables[name], copy / f"{name}.csv", RECORDED[name])
+    with pytest.raises(BadInput) as caught:
+        check(copy, finished)
+    assert told in str(caught.value)
+    assert "OAS1_0003" not in str(caught.value)
+
+
+def test_small_cells_that_follow_from_their_neighbours_are_found(finished, recording, tmp_path):
+    copy = shutil.copytree(recording, tmp_path / "oas1")
+    table = read(copy, "age_density")
+    rows = finished.stacked.rows
+    rows = choose(rows[rows["role"] == "test"], mode="sound", model="TA")
+    true = pd.crosstab(decade(rows["age"]), decade(rows["stacked_age"]))
+    # Every cell of five or more is shown, as if those of fewer had no totals.
+    for place, cell in table[(table["mode"] == "sound") & (table["model"] == "TA")].iterrows():
+        n = true.loc[cell["decade"], cell["predicted_decade"]]
+        table.loc[place, "n_scans"] = n if n >= 5 else pd.NA
+    write_table(table, copy / "age_density.csv", RECORDED["age_density"])
+    with pytest.raises(BadInput, match=r"age_density\.csv: TA, "):
+        check(copy, finished)
+
+
+def test_nothing_is_written_if_something_is_found(run, tmp_path, monkeypatch):
     from brainage_lib.report import recorded
 
     collect = recorded.collect
 
     def planted(finished):
         tables = collect(finished)
-        plant(tables)
+        plant_in_ledger(tables)
         return tables
 
     monkeypatch.setattr(recorded, "collect", planted)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(BadInput, match="names a scan"):
         record(run, "oas1", tmp_path / "recorded")
-    assert told in str(caught.value)
-    assert "OAS1_0003" not in str(caught.value)
     assert list((tmp_path / "recorded").iterdir()) == []
 
 
