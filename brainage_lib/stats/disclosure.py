@@ -54,10 +54,10 @@ def hidden_groups(
     ['a', 'b']
     """
     hidden = {name for name, those in people.items() if 0 < len(those) < least}
-    totals = [list(people)]
-    if within is not None:
-        parents = dict.fromkeys(within(name) for name in people)
-        totals += [[name for name in people if within(name) == parent] for parent in parents]
+    # The coarser groups come first: what is hidden for their sake often is enough for the whole.
+    parents = dict.fromkeys(within(name) for name in people) if within else {}
+    totals = [[name for name in people if within(name) == parent] for parent in parents]
+    totals.append(list(people))
     changed = True
     while changed:
         changed = False

@@ -48,6 +48,13 @@ def test_people_of_several_groups_count_once():
     assert hidden_groups(groups) == {"a", "b", "c"}
 
 
+def test_a_neighbour_of_the_same_decade_is_hidden_and_no_other_for_it():
+    sizes = {"30–35": 10, "35–40": 4, "40–45": 12, "90–95": 6}
+    groups = {name: {f"{name}{i}" for i in range(n)} for name, n in sizes.items()}
+    assert hidden_groups(groups, decade_of) == {"30–35", "35–40"}
+    assert hidden_groups(groups) == {"35–40", "90–95"}
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=len(AGE_GROUPS), max_size=len(AGE_GROUPS)))
 def test_no_total_less_what_is_shown_leaves_few_people(sizes):
