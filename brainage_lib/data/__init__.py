@@ -8,14 +8,13 @@ from brainage_lib.data.cohort import (
     read_cohort,
     write_manifest,
 )
+from brainage_lib.data.gate import find_copies, read_leaks, refuse_leaks, write_splits
 from brainage_lib.data.inputs import network_inputs, scaled
 from brainage_lib.data.look import across_ages, scan_steps
 from brainage_lib.data.splits import (
     leaks,
     paper_split,
-    read_leaks,
     sound_split,
-    write_splits,
 )
 from brainage_lib.data.store import Rows, VolumeStore, VolumeWriter
 from brainage_lib.data.strata import age_bins, age_edges, stratify
@@ -38,6 +37,7 @@ __all__ = [
     "count_diagnoses",
     "count_people",
     "describe_projects",
+    "find_copies",
     "kept",
     "leaks",
     "list_repeats",
@@ -50,6 +50,7 @@ __all__ = [
     "read_aliases",
     "read_cohort",
     "read_leaks",
+    "refuse_leaks",
     "scaled",
     "scan_steps",
     "sound_split",

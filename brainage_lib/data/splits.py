@@ -9,15 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from brainage_lib.data.cohort import read_aliases, read_cohort
 from brainage_lib.data.strata import count_cells, stratify
 from brainage_lib.data.summary import CONTROL
-from brainage_lib.data.volumes import kept
 from brainage_lib.errors import BadInput
-from brainage_lib.files import digest_file
-from brainage_lib.run import Run, code_digest
 from brainage_lib.stats.divergence import kl_to_whole
-from brainage_lib.tables import SPLIT_SCORES, SPLITS, read_table, write_table
 
 N_PARTITIONS = 10
 LEAST_IN_PARTITION = 2
@@ -316,53 +311,3 @@ def leaks(
             }
         )
     return pd.DataFrame(counts)
-
-
-def write_splits(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split the run's kept scans in each mode of its profile.
-
-    Writes ``splits.csv`` and ``split_scores.csv``, unless they are up to date.
-
-    Returns
-    -------
-    splits, scores : DataFrame
-        Schemas ``SPLITS`` and ``SPLIT_SCORES``.
-
-    Raises
-    ------
-    BadInput
-        Too few scans or participants for the profile's modes and folds.
-    """
-    profile = run.profile
-    outputs = ["splits.csv", "split_scores.csv"]
-    aliases = read_aliases(run)
-    key = {
-        "manifest": digest_file(run.path("manifest.csv")),
-        "quality": digest_file(run.path("quality.csv")),
-        "aliases": None if aliases is None else aliases.to_dict("list"),
-        "look": profile.quality.look,
-        "settings": [profile.modes, profile.patients, profile.folds, profile.seed],
-        "code": code_digest("data", "stats/divergence.py"),
-    }
-    if not run.up_to_date("splits", key, outputs):
-        manifest = kept(run)
-        made = []
-        if "paper" in profile.modes:
-            made.append(paper_split(manifest, profile.seed, profile.patients))
-        if "sound" in profile.modes:
-            made.append(sound_split(manifest, profile.folds, profile.seed, aliases))
-        for name, schema, tables in zip(
-            outputs, (SPLITS, SPLIT_SCORES), zip(*made, strict=True), strict=True
-        ):
-            write_table(pd.concat(tables, ignore_index=True), run.path(name), schema)
-        run.finish("splits", key, outputs)
-    return (
-        read_table(run.path("splits.csv"), SPLITS),
-        read_table(run.path("split_scores.csv"), SPLIT_SCORES),
-    )
-
-
-def read_leaks(run: Run) -> pd.DataFrame:
-    """Count the leaks of the run's splits; see `leaks`."""
-    splits = read_table(run.path("splits.csv"), SPLITS)
-    return leaks(splits, read_cohort(run), read_aliases(run))

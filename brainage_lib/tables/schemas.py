@@ -133,6 +133,19 @@ SPLIT_SCORES = _schema(
     unique=["mode", "fold", "partition"],
 )
 
+COPIES = _schema(
+    "copies",
+    {
+        "scan_id": _text(),
+        "other": _text(),
+        "participant_id": _text(),
+        "other_participant_id": _text(),
+        "kind": _one_of("identical", "alike"),
+        "correlation": _number("-1–1"),
+    },
+    unique=["scan_id", "other"],
+)
+
 PREDICTIONS = _schema(
     "predictions",
     {

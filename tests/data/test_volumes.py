@@ -15,8 +15,8 @@ import yaml
 
 from brainage_lib.data import volumes as module
 from brainage_lib.data.cohort import write_manifest
+from brainage_lib.data.gate import write_splits
 from brainage_lib.data.look import scan_steps
-from brainage_lib.data.splits import write_splits
 from brainage_lib.data.store import VolumeStore
 from brainage_lib.data.volumes import kept, prepare_volumes, put_aside
 from brainage_lib.errors import BadInput, UserError
