@@ -252,14 +252,14 @@ def _shown_cells(
 
 def _totals(people: dict[Cell, set[str]], labels: list[list[str]]) -> list[set[Cell]]:
     """List the sets of cells whose sum counts as known."""
-    totals = [set(people)]
+    totals: list[set[Cell]] = []
     for axis, names in enumerate(labels):
         lines = {name: {cell for cell in people if cell[axis] == name} for name in names}
         sums = {name: set().union(*(people[cell] for cell in line)) for name, line in lines.items()}
         hidden = hidden_groups(sums)
         totals += [line for name, line in lines.items() if name not in hidden]
         totals += [set().union(*(lines[name] for name in hidden))] if hidden else []
-    return totals
+    return [*totals, set(people)]
 
 
 def _determined(
