@@ -38,7 +38,7 @@ recorded = Recorded(run.path("recorded"))
 # %% [markdown]
 # ## From file to grid
 #
-# Each scan is opened and checked, put on the run's grid in MNI152 space, set to zero outside the brain, and divided by the mean of the top 1 % of its values. What cannot be used is put aside with its reason, and the rest goes on. The volumes are kept as half-precision arrays that training reads without loading them all.
+# A raw head first loses what is not brain (deepbet) and its bias field (N4), and is laid onto MNI152 by an affine transformation of twelve numbers; a brain in the scanner's space the last two; a brain that the table of scans calls registered is taken as it is. Each scan is then put on the run's grid in MNI152 space, set to zero outside the brain, and divided by the mean of the top 1 % of its values. What cannot be used is put aside with its reason, and the rest goes on. The volumes are kept as half-precision arrays that training reads without loading them all.
 
 # %%
 quality = data.prepare_volumes(run)

@@ -86,6 +86,8 @@ show.table(
 )
 
 # %% [markdown]
+# Names are not everything. Before any split, all scans are compared as images: two of different people that look alike beyond what two people do (correlation of 0.9 or more, less the mean of all) are one picture, or one person, under two names. In sound mode a split that puts them on both sides is refused, with the line for `aliases.csv` that joins them. Here: {glue:text}`copies:`.
+#
 # ## The recorded run
 
 # %%
@@ -95,7 +97,7 @@ show.recorded_splits(recorded.table("split_scores"), source=recorded.source)
 # ## Doubts
 #
 # - Strata with fewer scans than partitions are pooled within the study, then within the age bin; with few scans a study most cells are pooled.
-# - Participants are told apart by their identifiers. A person under two identifiers without an alias leaks even in sound mode.
+# - Two visits of one person under two identifiers, years apart, may look less alike than 0.9. They would leak even in sound mode.
 # - One split is one draw. Its luck is part of every number in the chapters that follow; the intervals there do not contain it.
 
 # %% tags=["remove-input"]
@@ -104,5 +106,9 @@ test = scores[(scores["mode"] == "paper") & (scores["role"] == "test")]
 show.glue_number("n_all", show.count(len(paper), "scan"))
 show.glue_number("n_test", show.count(int((paper["role"] == "test").sum()), "scan"))
 show.glue_number("kl_test", f"{test['kl'].item():.3f} nats")
+copies = data.find_copies(run)
+pairs = copies["scan_id"] + " and " + copies["other"]
+found = f"{show.count(len(copies), 'pair')}: {show.listed(list(pairs[:5]))}"
+show.glue_number("copies", found if len(copies) else "no such pair")
 show.glue_number("n_leaking", str(int(leaks.set_index("mode").loc["paper", "leaked_test_scans"])))
 chapter.card()

@@ -28,11 +28,12 @@ profile = "demo"
 from brainage_lib import models, show, stats
 from brainage_lib.imaging import grid
 from brainage_lib.run import open_chapter
-from brainage_lib.tables import choose
+from brainage_lib.tables import Recorded, choose
 from brainage_lib.train import cohort
 
 chapter = open_chapter("05_vgg8_training", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
+recorded = Recorded(run.path("recorded"))
 
 # %% [markdown]
 # ## The network
@@ -105,7 +106,7 @@ errors = stats.network_errors(predictions, settings.bootstrap, settings.seed)
 main = choose(errors, mode=settings.headline["mode"])
 show.three_columns(
     None,
-    None,
+    recorded.table("networks"),
     errors,
     by={"recipe": "Recipe", "mode": "Mode", "net": "Network", "seed": "Seed"},
     measures={"mae": show.Measure("MAE", "years"), "guess_mae": show.Measure("Guess", "years")},
