@@ -1,7 +1,7 @@
 """Reports: the staged book, its generated pages and its PDF, and what is recorded of a run."""
 
 from brainage_lib.report.book import build, stage
-from brainage_lib.report.pages import announcement, citation, status
+from brainage_lib.report.pages import announcement, citation, recorded_status, status
 from brainage_lib.report.pdf import find_chromium, print_pdf
 from brainage_lib.report.recorded import record
 
@@ -12,6 +12,7 @@ __all__ = [
     "find_chromium",
     "print_pdf",
     "record",
+    "recorded_status",
     "stage",
     "status",
 ]

@@ -14,11 +14,11 @@ import yaml
 
 from brainage_lib.errors import UserError
 from brainage_lib.files import read_json, write_text
-from brainage_lib.report.pages import announcement, citation, status
+from brainage_lib.report.pages import announcement, citation, recorded_status, status
 from brainage_lib.report.pdf import print_pdf
 from brainage_lib.run import Run, plan_networks
 from brainage_lib.run.execute import ANSI
-from brainage_lib.tables import MANIFEST, read_table
+from brainage_lib.tables import MANIFEST, Recorded, read_table
 
 PDF = "brain-age.pdf"
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2")
@@ -67,8 +67,10 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
     settings["html"]["announcement"] = announcement(run.simulated, manifest["project"])
     write_text(source / "_config.yml", yaml.safe_dump(settings, sort_keys=False))
     facts = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    recorded = Recorded(run.path("recorded"))
     generated = {
         "status": status(read_json(run.path("card.json"))["chapters"], _durations(run)),
+        "recorded": recorded_status(recorded.card if recorded else None),
         "citation": citation(facts),
         # A raw link: the file is not among the sources, Sphinx would look for it in vain.
         "pdf": f'<a href="../{PDF}">The whole book as one PDF</a>\n' if pdf else "\n",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -105,6 +105,45 @@ def _duration(seconds: float) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+def recorded_status(card: Mapping[str, Any] | None) -> str:
+    """Write what ran for the recorded run that the pages show.
+
+    Parameters
+    ----------
+    card : mapping or None
+        ``card.json`` of a recording; None where none is shown.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    if card is None:
+        return "No run on real scans is recorded yet.\n"
+    cohort = card["cohort"]
+    lines = [
+        f"**{card['name']}**: {cohort['controls']['n_scans']:,} scans of "
+        f"{cohort['controls']['n_participants']:,} controls of {', '.join(cohort['projects'])}, "
+        f"{cohort['grid_mm']} mm, {cohort['folds']} folds, seed {cohort['seed']}.",
+        "",
+        "| Recipe | Code (commit) | Device of the training | Chapters took | torch | Python |",
+        "| :-- | :-- | :-- | --: | :-- | :-- |",
+    ]
+    for recipe, piece in card["pieces"].items():
+        chapters = list(piece["chapters"].values())
+        torch = _each(chapter.get("versions", {}).get("torch") for chapter in chapters)
+        python = _each(chapter.get("python") for chapter in chapters)
+        lines.append(
+            f"| {recipe} | {piece['commit']} | {piece['device']} | {_duration(piece['seconds'])} "
+            f"| {torch} | {python} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _each(values: Iterable[str | None]) -> str:
+    return ", ".join(dict.fromkeys(value for value in values if value)) or "unknown"
 
 
 def citation(facts: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pybtex.database import parse_string
 
-from brainage_lib.report import announcement, citation, status
+from brainage_lib.report import announcement, citation, recorded_status, status
 
 
 def card(**facts):
@@ -40,6 +40,17 @@ def test_the_status_page_shows_every_version_when_chapters_saw_different_ones():
     )
     assert "| torch | 2.13.0, 2.13.1 |" in text
     assert "| Code (commit) | abc1234; def5678 |" in text
+
+
+def test_what_ran_for_the_recorded_run_is_told_by_recipe():
+    assert recorded_status(None) == "No run on real scans is recorded yet.\n"
+    piece = {"commit": "abc", "device": "CPU", "seconds": 61.4,
+             "chapters": {"01_a": card(), "02_b": card(versions={})}}  # fmt: skip
+    cohort = {"projects": ["IXI", "OAS1"], "grid_mm": 4, "folds": 5, "seed": 1,
+              "controls": {"n_scans": 1267, "n_participants": 249}}  # fmt: skip
+    text = recorded_status({"name": "oas1", "cohort": cohort, "pieces": {"paper": piece}})
+    assert "**oas1**: 1,267 scans of 249 controls of IXI, OAS1, 4 mm, 5 folds, seed 1." in text
+    assert "| paper | abc | CPU | 1 min 01 s | 2.13.0 | 3.11.7 |" in text
 
 
 def test_the_citation_is_bibtex_of_the_software_and_of_the_paper(root):
