@@ -44,9 +44,7 @@ CHAPTERS = {
     "04_split": Chapter(
         ("03_aicbv_synthesis",), ("splits.csv", "split_scores.csv"), ("split_scores.csv",)
     ),
-    "05_vgg8_training": Chapter(
-        ("04_split",), ("predictions.csv",), ("networks.csv", "trainings.csv")
-    ),
+    "05_vgg8_training": Chapter(("04_split",), ("predictions.csv",), ("networks.csv",)),
     "06_stacking_and_anova": Chapter(
         ("05_vgg8_training",),
         (
