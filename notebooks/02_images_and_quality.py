@@ -71,6 +71,26 @@ labels = [f"{scan.project}, {scan.age:.0f} years" for scan in some.itertuples()]
 show.contact_sheet(store.array(some["scan_id"]), grid.affine, labels, source=run.source)
 
 # %% [markdown]
+# ## The doubtful ones
+#
+# The twelve that are least like the template, whatever their verdict. If the measure is any good, what the eye finds wrong stands at the beginning.
+
+# %%
+worst = data.least_like_the_template(run, 12)
+labels = [
+    f"{row.verdict}, correlation {show.number(row.template_correlation)}"
+    for row in worst.itertuples()
+]
+show.contact_sheet(
+    store.array(worst["scan_id"]),
+    grid.affine,
+    labels,
+    source=run.source,
+    finding="The scans that are least like the template",
+    name="least-alike",
+)
+
+# %% [markdown]
 # ## The recorded run
 
 # %%

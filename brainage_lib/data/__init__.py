@@ -10,7 +10,7 @@ from brainage_lib.data.cohort import (
 )
 from brainage_lib.data.gate import find_copies, read_leaks, refuse_leaks, write_splits
 from brainage_lib.data.inputs import network_inputs, scaled
-from brainage_lib.data.look import across_ages, scan_steps
+from brainage_lib.data.look import across_ages, least_like_the_template, scan_steps
 from brainage_lib.data.splits import (
     leaks,
     paper_split,
@@ -40,6 +40,7 @@ __all__ = [
     "find_copies",
     "kept",
     "leaks",
+    "least_like_the_template",
     "list_repeats",
     "network_inputs",
     "open_scan",

@@ -8,6 +8,7 @@ import pandas as pd
 from brainage_lib.data.cohort import cohort_folder, open_scan, place_scan, read_cohort
 from brainage_lib.imaging import grid, normalise
 from brainage_lib.run import Run
+from brainage_lib.tables import QUALITY, read_table
 
 
 def scan_steps(run: Run, scan_id: str) -> dict[str, np.ndarray]:
@@ -58,3 +59,23 @@ def across_ages(manifest: pd.DataFrame, n: int) -> pd.DataFrame:
     ordered = manifest.sort_values(["age", "scan_id"], ignore_index=True)
     places = np.linspace(0, len(ordered) - 1, min(n, len(ordered))).round().astype(int)
     return ordered.iloc[places].reset_index(drop=True)
+
+
+def least_like_the_template(run: Run, n: int) -> pd.DataFrame:
+    """Choose the scans whose brains are least like the template, whatever their verdict.
+
+    Parameters
+    ----------
+    run : Run
+        With volumes and quality.
+    n : int
+        How many; all that could be put on the grid if there are fewer.
+
+    Returns
+    -------
+    DataFrame
+        Schema ``QUALITY``, the least alike first.
+    """
+    quality = read_table(run.path("quality.csv"), QUALITY)
+    measured = quality[quality["template_correlation"].notna()]
+    return measured.sort_values(["template_correlation", "scan_id"], ignore_index=True).head(n)

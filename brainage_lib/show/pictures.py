@@ -37,6 +37,7 @@ def contact_sheet(
     *,
     source: str,
     finding: str = "",
+    name: str = "contact-sheet",
 ) -> Picture:
     """Show three slices of each of some scans, two scans a row.
 
@@ -52,6 +53,8 @@ def contact_sheet(
         Where the scans come from, for the caption.
     finding : str
         Title; how many scans are shown unless given.
+    name : str
+        Of the picture's files.
     """
     n = len(labels)
     sheet = Sheet(max(-(-n // 2), 1), 6, cell=(1.45, 1.6), left=0.05, top=0.0, head=0.22)
@@ -74,7 +77,7 @@ def contact_sheet(
         ),
         f"Contact sheet of {count(n, 'T1-weighted scan')}: " + "; ".join(labels),
         pd.DataFrame(rows, columns=["label", "view", "at_mm"]),
-        "contact-sheet",
+        name,
         sheet.png(),
     )
 
