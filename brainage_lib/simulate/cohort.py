@@ -9,7 +9,7 @@ from scipy.stats import truncnorm
 from brainage_lib.errors import WrongUsage
 from brainage_lib.simulate.scan import truth_of
 from brainage_lib.simulate.sources import table
-from brainage_lib.simulate.uri import RANDOM, ScanSpec
+from brainage_lib.simulate.uri import FAULTS, RANDOM, ScanSpec
 from brainage_lib.tables import MANIFEST
 
 PATIENT_SHARE = 0.22
@@ -26,7 +26,7 @@ MAX_SEED = 10**9
 
 
 def simulate_cohort(
-    seed: int = 2026, n_scans: int = 360, n_participants: int = 300
+    seed: int = 2026, n_scans: int = 360, n_participants: int = 300, faults: bool = True
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Draw up the cohort; no image is made.
 
@@ -40,6 +40,8 @@ def simulate_cohort(
         Below 10^9.
     n_scans, n_participants : int
         The scans beyond one a participant are repeats in the longitudinal studies.
+    faults : bool
+        Whether one more person is scanned for each of `FAULTS`, badly.
 
     Returns
     -------
@@ -67,10 +69,31 @@ def simulate_cohort(
     for project, n, again in zip(projects.index, scans, repeats, strict=True):
         specs += _project_scans(project, n - again, again, first, rng)
         first += n - again
+    if faults:
+        specs += _bad_scans(first, np.random.default_rng([seed, 22]))
     manifest = pd.DataFrame([_row(person, spec) for person, spec in specs])
     truth = pd.DataFrame([truth_of(spec) for _, spec in specs])
     truth.insert(0, "scan_id", manifest["scan_id"])
     return MANIFEST.validate(manifest), truth
+
+
+def _bad_scans(first: int, rng: np.random.Generator) -> list[tuple[str, ScanSpec]]:
+    """One person a fault, in studies drawn at random; others keep the seeds that they had."""
+    found = []
+    for place, fault in enumerate(FAULTS):
+        project = str(rng.choice(table("projects").index))
+        row = table("projects").loc[project]
+        spec = ScanSpec(
+            seed=first + place,
+            session=1,
+            age=round(float(rng.uniform(row.age_min, row.age_max)), 2),
+            sex=str(rng.choice(["F", "M"])),
+            project=project,
+            diagnosis="control",
+            fault=fault,
+        )
+        found.append((f"{project}9{place + 1:03d}", spec))
+    return found
 
 
 def _row(person: str, spec: ScanSpec) -> dict:

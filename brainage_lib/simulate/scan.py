@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from brainage_lib.imaging import Grid
+from brainage_lib.imaging import Grid, brain_mask
 from brainage_lib.simulate.anatomy import make_tissue
+from brainage_lib.simulate.faults import put_fault
 from brainage_lib.simulate.fields import smooth_field
 from brainage_lib.simulate.person import Person, person_of
 from brainage_lib.simulate.scanner import image
@@ -26,13 +27,14 @@ class SimulatedScan:
     Attributes
     ----------
     t1w : (x, y, z) array of float32
-        Arbitrary scanner units, 0 outside the brain.
+        Arbitrary scanner units, 0 outside the brain; spoiled if a fault was planted, which
+        CBV and tissue do not share.
     cbv : (x, y, z) array of float32
         Cerebral blood volume, ml/100 ml; resolved vessels up to 95.
     tissue : (3, x, y, z) array of float32, 0–1
         Grey matter, white matter, CSF; what vessels fill belongs to none of them.
     mask : (x, y, z) array of bool
-        The brain.
+        The brain; of a spoiled scan what looks like one.
     truth : dict
         ``latent_age``, ``deviation`` (years), ``tiv_ml``, ``<structure>_ml``,
         ``lesion_ml``, ``cbv_grey``, ``cbv_white`` (parenchyma, ml/100 ml).
@@ -68,7 +70,8 @@ def open_scan(uri: str, target: Grid) -> SimulatedScan:
     Parameters
     ----------
     uri : str
-        ``sim:v1?seed=…&session=…&age=…&sex=…&project=…&diagnosis=…``
+        ``sim:v1?seed=…&session=…&age=…&sex=…&project=…&diagnosis=…``, and ``&fault=…`` for a
+        scan with which something is wrong.
     target : Grid
         The same person is the same on every grid; noise is drawn for each.
 
@@ -95,11 +98,15 @@ def open_scan(uri: str, target: Grid) -> SimulatedScan:
         whole[tissue.mask] = values
         return whole
 
+    t1w, mask = image(spec, person, tissue, blood, artery, vein, target), tissue.mask
+    if spec.fault:
+        t1w = put_fault(spec.fault, t1w, mask, target)
+        mask = brain_mask(t1w)
     return SimulatedScan(
-        t1w=image(spec, person, tissue, blood, artery, vein, target),
+        t1w=t1w,
         cbv=volume(cbv),
         tissue=np.stack([volume(free * share) for share in (grey, white, tissue.csf)]),
-        mask=tissue.mask,
+        mask=mask,
         truth=_truth(person),
     )
 

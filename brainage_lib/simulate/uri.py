@@ -14,6 +14,8 @@ RANDOM = "random"
 """A project of this name draws its sequence from the seed."""
 
 FIELDS = ("seed", "session", "age", "sex", "project", "diagnosis")
+FAULTS = ("tilted", "misplaced", "enlarged", "cut", "unstripped")
+"""What may be wrong with a scan; nothing is, unless the field ``fault`` is there."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class ScanSpec:
         One of the 13 studies, or ``random``.
     diagnosis : str
         ``control`` or a study's own word (diagnoses.csv).
+    fault : str
+        One of `FAULTS`, or empty.
     """
 
     seed: int
@@ -41,11 +45,14 @@ class ScanSpec:
     sex: str
     project: str
     diagnosis: str
+    fault: str = ""
 
     @property
     def uri(self) -> str:
         """The URI of this scan; ages are written with two decimals."""
         values = {name: getattr(self, name) for name in FIELDS} | {"age": f"{self.age:.2f}"}
+        if self.fault:
+            values["fault"] = self.fault
         return f"sim:{VERSION}?{urlencode(values, quote_via=quote)}"
 
 
@@ -68,9 +75,13 @@ def parse(uri: str) -> ScanSpec:
         raise BadInput(uri, [f"expected sim:{VERSION}?…; this is {head!r}"])
     pairs = parse_qsl(query, keep_blank_values=True)
     names = [name for name, _ in pairs]
-    findings = [f"{n}: unknown field; use {', '.join(FIELDS)}" for n in names if n not in FIELDS]
-    findings += [f"{n}: given {names.count(n)} times, not once" for n in FIELDS
-                 if names.count(n) != 1]  # fmt: skip
+    known = (*FIELDS, "fault")
+    findings = [f"{n}: unknown field; use {', '.join(known)}" for n in names if n not in known]
+    findings += [
+        f"{n}: given {names.count(n)} times, not once"
+        for n in known
+        if names.count(n) != 1 and (n in FIELDS or n in names)
+    ]
     if findings:
         raise BadInput(uri, findings)
     texts = dict(pairs)
@@ -86,6 +97,8 @@ def parse(uri: str) -> ScanSpec:
         "project": (*table("projects").index, RANDOM),
         "diagnosis": ("control", *table("diagnoses").index),
     }
+    if "fault" in texts:
+        allowed["fault"] = FAULTS
     for name, values in allowed.items():
         if texts[name] not in values:
             findings.append(f"{name}: {texts[name]!r} is not one of {', '.join(values)}")
@@ -98,4 +111,5 @@ def parse(uri: str) -> ScanSpec:
         sex=texts["sex"],
         project=texts["project"],
         diagnosis=texts["diagnosis"],
+        fault=texts.get("fault", ""),
     )

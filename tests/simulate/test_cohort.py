@@ -10,8 +10,10 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 
 from brainage_lib.errors import WrongUsage
-from brainage_lib.imaging import grid, normalise, template
+from brainage_lib.imaging import grid, judge, measure_quality, normalise, template
+from brainage_lib.run import QualitySettings
 from brainage_lib.simulate import open_scan, parse, simulate_cohort, training_people
+from brainage_lib.simulate.uri import FAULTS
 from brainage_lib.tables import PROJECTS, read_manifest
 
 
@@ -27,11 +29,31 @@ def test_committed_manifest_is_this_cohort(root, cohort):
 
 def test_numbers_of_scans_and_participants(cohort):
     manifest, truth = cohort
-    assert len(manifest) == 360
-    assert manifest.participant_id.nunique() == 300
+    assert len(manifest) == 360 + len(FAULTS)
+    assert manifest.participant_id.nunique() == 300 + len(FAULTS)
     assert manifest.scan_id.is_unique
     assert truth.scan_id.tolist() == manifest.scan_id.tolist()
     assert tuple(sorted(manifest.project.unique())) == tuple(sorted(PROJECTS))
+
+
+def test_bad_scans_come_last_and_change_no_other(cohort):
+    without, _ = simulate_cohort(faults=False)
+    pd.testing.assert_frame_equal(cohort[0].iloc[:360], without)
+    bad = cohort[0].iloc[360:]
+    assert [parse(path).fault for path in bad.path] == list(FAULTS)
+    assert not set(bad.participant_id) & set(without.participant_id)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_verdict_finds_every_planted_fault_and_spares_the_same_scan_without(cohort, fault):
+    manifest = cohort[0]
+    path = manifest.path[manifest.path.str.endswith(f"fault={fault}")].item()
+    verdicts = []
+    for uri in (path, path.removesuffix(f"&fault={fault}")):
+        scan = open_scan(uri, grid(4))
+        volume = np.where(scan.mask, scan.t1w, 0)
+        verdicts.append(judge(measure_quality(volume, grid(4)), QualitySettings())[0])
+    assert verdicts == ["drop", "keep"]
 
 
 def test_uris_say_what_the_rows_say(cohort):

@@ -10,6 +10,7 @@ from brainage_lib.errors import BadInput
 from brainage_lib.imaging import grid
 from brainage_lib.simulate import ScanSpec, open_scan, parse
 from brainage_lib.simulate.sources import table
+from brainage_lib.simulate.uri import FAULTS
 
 GOOD = "sim:v1?seed=7&session=1&age=61.50&sex=F&project=IXI&diagnosis=control"
 
@@ -21,9 +22,10 @@ GOOD = "sim:v1?seed=7&session=1&age=61.50&sex=F&project=IXI&diagnosis=control"
     sex=st.sampled_from("FM"),
     project=st.sampled_from([*table("projects").index, "random"]),
     diagnosis=st.sampled_from(["control", *table("diagnoses").index]),
+    fault=st.sampled_from(["", *FAULTS]),
 )
-def test_uri_round_trip(seed, session, age, sex, project, diagnosis):
-    spec = ScanSpec(seed, session, age / 100, sex, project, diagnosis)
+def test_uri_round_trip(seed, session, age, sex, project, diagnosis, fault):
+    spec = ScanSpec(seed, session, age / 100, sex, project, diagnosis, fault)
     assert parse(spec.uri) == spec
     assert " " not in spec.uri
     assert "," not in spec.uri
@@ -44,6 +46,8 @@ def test_uri_round_trip(seed, session, age, sex, project, diagnosis):
         (GOOD.replace("61.50", "130"), "outside 5–110"),
         (GOOD.replace("seed=7", "seed=-7"), "not a whole number"),
         (GOOD.replace("IXI", "UKB"), "project: 'UKB' is not one of"),
+        (GOOD + "&fault=blurred", "fault: 'blurred' is not one of tilted"),
+        (GOOD + "&fault=cut&fault=cut", "fault: given 2 times"),
         (GOOD.replace("control", "cold"), "diagnosis: 'cold' is not one of"),
     ],
 )
