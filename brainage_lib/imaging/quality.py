@@ -11,6 +11,7 @@ from scipy import ndimage
 from brainage_lib.imaging.grids import Grid
 from brainage_lib.imaging.intensity import brain_mask
 from brainage_lib.imaging.template import template
+from brainage_lib.imaging.turn import HALF_TURN, measure_turn
 
 SMOOTH_MM = 4.0
 """Sigma of the Gaussian before the correlation with the template: folds of the cortex differ
@@ -28,6 +29,7 @@ class Limits(Protocol):
     template_correlation: float
     template_correlation_look: float
     edge_fraction: float
+    turn_degrees: float
 
 
 def measure_quality(volume: np.ndarray, target: Grid) -> dict[str, float]:
@@ -60,6 +62,9 @@ def measure_quality(volume: np.ndarray, target: Grid) -> dict[str, float]:
         ``edge_fraction``
             Share of the template's inner brain (``RIM_MM`` below its surface) that is
             empty here: large where a brain was cut off at an edge, or lies elsewhere.
+        ``turn_degrees``
+            Angle by which it would have to be turned to look most like the template, in steps
+            of 10; 180 if front and back, or top and bottom, are exchanged (`measure_turn`).
 
         What cannot be computed is NaN.
     """
@@ -75,6 +80,7 @@ def measure_quality(volume: np.ndarray, target: Grid) -> dict[str, float]:
         "snr": _ratio(white_level, _noise(volume, white)),
         "template_correlation": _correlation(volume, target),
         "edge_fraction": _missing(mask, target),
+        "turn_degrees": measure_turn(volume, target),
     }
 
 
@@ -147,6 +153,13 @@ def judge(measures: Mapping[str, float], settings: Limits) -> tuple[str, list[st
         drop.append(
             f"{measures['edge_fraction']:.0%} of the inner brain is empty, "
             f"over {settings.edge_fraction:.0%}: cut off, or not in place"
+        )
+    turn = measures["turn_degrees"]
+    if turn >= HALF_TURN:
+        drop.append("more like the template with front and back, or top and bottom, exchanged")
+    elif turn > settings.turn_degrees:
+        drop.append(
+            f"turned by about {turn:.0f}°, over {settings.turn_degrees:.0f}°: badly registered"
         )
     if drop:
         return "drop", drop

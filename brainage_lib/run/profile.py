@@ -75,6 +75,8 @@ class QualitySettings(_Settings):
     edge_fraction : float
         Share of the template's inner brain that may be empty; above it the scan is dropped
         (cut off, or out of place).
+    turn_degrees : float
+        A scan that would have to be turned by more to look like the template is dropped.
     look : {"keep", "drop"}
         What becomes of the scans with the verdict "look".
     """
@@ -83,6 +85,7 @@ class QualitySettings(_Settings):
     template_correlation: Fraction = 0.6
     template_correlation_look: Fraction = 0.7
     edge_fraction: Fraction = 0.08
+    turn_degrees: Annotated[float, Field(ge=0, le=180)] = 15.0
     look: Literal["keep", "drop"] = "keep"
 
 

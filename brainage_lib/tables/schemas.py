@@ -101,6 +101,7 @@ QUALITY = _schema(
         "snr": _number("ratio", nullable=True),
         "template_correlation": _number("-1–1", nullable=True),
         "edge_fraction": _number("0–1", nullable=True),
+        "turn_degrees": _number("degrees", nullable=True),
     },
 )
 

@@ -26,6 +26,7 @@ def test_the_least_alike_are_chosen_whatever_their_verdict(tmp_path):
             "scan_id": list("abcd"), "project": "IXI", "reasons": "",
             "verdict": ["keep", "drop", "look", "drop"], "brain_ml": 1.0, "contrast": 1.0,
             "snr": 1.0, "template_correlation": [0.9, 0.2, 0.65, None], "edge_fraction": 0.0,
+            "turn_degrees": 0.0,
         }
     )  # fmt: skip
     write_table(quality, tmp_path / "quality.csv", QUALITY)
