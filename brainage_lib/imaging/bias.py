@@ -9,8 +9,9 @@ from brainage_lib.imaging.itk import from_itk, one_thread, to_itk
 WORKING_MM = 4.0
 """Size of the voxels on which the field is estimated; it is smooth over centimetres."""
 
-ITERATIONS = (50, 50, 50, 50)
-"""At most, on each of N4's four levels."""
+ITERATIONS = (50, 50, 50)
+"""At most, on each level of N4. A fourth level, N4's default, is fine enough to take anatomy for a
+field: of a template without one it left 3.0 % of unevenness in white matter, three levels 1.7 %."""
 
 
 def bias_field(data: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.ndarray:

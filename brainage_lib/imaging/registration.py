@@ -15,7 +15,7 @@ WORKING_MM = 2
 LEVELS = ((4, 4.0), (2, 2.0), (1, 0.0))
 """Shrinking, and smoothing in mm, from coarse to fine."""
 
-SHARE = 0.2
+SHARE = 0.1
 """Share of the voxels that are compared in a step."""
 
 
