@@ -165,7 +165,9 @@ def _keys(sources: Sources, by: list[str]) -> list[tuple]:
             key = tuple(pairs[column] for column in by)
             if not outer or key in whole or _in_partial(frames, by, pairs):
                 keys.append(key)
-    return keys
+    # What a source adds stands with its group, not after all of the others.
+    groups = list(dict.fromkeys(key[0] for key in keys))
+    return sorted(keys, key=lambda key: groups.index(key[0])) if len(by) > 1 else keys
 
 
 def _in_partial(frames: list[pd.DataFrame], by: list[str], key: dict) -> bool:

@@ -44,6 +44,10 @@ class Measure(NamedTuple):
         return p_value(value) if self.p else number(value, self.digits)
 
 
+WORDS = ' class="words"'
+"""Left-aligned, unlike numbers."""
+
+
 @dataclass(frozen=True, repr=False)
 class Table(Shown):
     """A table with its words and numbers.
@@ -83,7 +87,10 @@ class Table(Shown):
             f'<th scope="col" class="words"{span}>{html.escape(str(name))}</th>' for name in names
         )
         if not two:
-            heads = "".join(f'<th scope="col">{html.escape(str(name))}</th>' for name in columns)
+            heads = "".join(
+                f'<th scope="col"{WORDS if wordy else ""}>{html.escape(str(name))}</th>'
+                for name, wordy in zip(columns, _wordy(self.cells), strict=True)
+            )
             return f"<thead><tr>{first}{heads}</tr></thead>"
         second = ""
         for name, group in groupby(columns, key=lambda pair: pair[0]):
@@ -124,13 +131,22 @@ def _rows(keys: list[tuple], values: pd.DataFrame) -> str:
                 same = sum(1 for _ in takewhile(bool, below))
                 scope, span = "rowgroup", f' rowspan="{same}"'
             heads += f'<th scope="{scope}"{span}>{html.escape(str(name))}</th>'
-        lines.append(f"<tr>{heads}{''.join(_cell(text) for text in cells)}</tr>")
+        filled = "".join(map(_cell, cells, _wordy(values)))
+        lines.append(f"<tr>{heads}{filled}</tr>")
     return "".join(lines)
 
 
-def _cell(text: str) -> str:
+def _wordy(values: pd.DataFrame) -> list[bool]:
+    """Tell which columns hold words, though some of their cells may begin with a digit."""
+    return [
+        sum(str(text)[:1].isalpha() for text in values.iloc[:, place]) > len(values) / 2
+        for place in range(values.shape[1])
+    ]
+
+
+def _cell(text: str, wordy: bool) -> str:
     first, _, small = str(text).partition("\n")
-    words = ' class="words"' if first[:1].isalpha() else ""
+    words = WORDS if wordy or first[:1].isalpha() else ""
     second = f"<small>{html.escape(small)}</small>" if small else ""
     return f"<td{words}>{html.escape(first)}{second}</td>"
 
