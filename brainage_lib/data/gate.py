@@ -197,7 +197,3 @@ def read_leaks(run: Run) -> pd.DataFrame:
     """Count the leaks of the run's splits; see `leaks`."""
     splits = read_table(run.path("splits.csv"), SPLITS)
     return leaks(splits, read_cohort(run), read_aliases(run))
-
-
-def _stacked(tables: tuple[pd.DataFrame, ...]) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True)
