@@ -18,7 +18,8 @@ book: $(READY)
 	@exec $(PYTHON) workflow/book.py --profile $(PROFILE) --manifest "$(MANIFEST)" --run "$(RUN)"
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not slow and not book" -n logical --maxprocesses 4
+	OMP_NUM_THREADS=1 PYTHONWARNDEFAULTENCODING=1 \
+		$(PYTHON) -m pytest -m "not slow and not book" -n logical --maxprocesses 4
 
 lint: $(READY)
 	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .

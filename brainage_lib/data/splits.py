@@ -181,17 +181,25 @@ def _cut(rows: pd.DataFrame, persons: np.ndarray, n: int, seed: int) -> list[np.
         # The last stratum, of what could not be pooled, may hold fewer scans than parts.
         warnings.filterwarnings("ignore", message="The least populated class")
         found = [chosen for _, chosen in cutter.split(rows, strata, persons)]
-    masks = []
-    for chosen in found:
-        mask = np.zeros(len(rows), bool)
-        mask[chosen] = True
-        masks.append(mask)
-    if not all(mask.any() for mask in masks):
-        raise BadInput(
-            "sound split",
-            [f"{len(set(persons))} participants cannot fill {n} parts; lower folds"],
-        )
-    return masks
+    part = np.empty(len(rows), int)
+    for number, chosen in enumerate(found):
+        part[chosen] = number
+    _fill_empty(part, persons, n)
+    return [part == number for number in range(n)]
+
+
+def _fill_empty(part: np.ndarray, persons: np.ndarray, n: int) -> None:
+    """Give each part without a scan one person of the part with most persons, in place.
+
+    ``StratifiedGroupKFold`` may leave a part empty where there are hardly more persons than
+    parts. At least ``n`` persons.
+    """
+    scans = pd.Series(persons).map(pd.Series(persons).value_counts()).to_numpy()
+    for empty in sorted(set(range(n)) - set(part)):
+        crowd = pd.Series(persons).groupby(part).nunique().idxmax()
+        inside = np.flatnonzero(part == crowd)
+        fewest = min(inside, key=lambda k: (scans[k], str(persons[k])))
+        part[persons == persons[fewest]] = empty
 
 
 def _derive(seed: int, fold: int) -> int:

@@ -28,7 +28,8 @@ TIV_SD_LOG = 0.09
 @lru_cache
 def table(name: str) -> pd.DataFrame:
     """Read one of the package's tables; the first column is the index."""
-    with resources.files("brainage_lib.simulate").joinpath(f"{name}.csv").open() as stream:
+    path = resources.files("brainage_lib.simulate").joinpath(f"{name}.csv")
+    with path.open(encoding="utf-8") as stream:
         frame = pd.read_csv(stream, keep_default_na=False)
     return frame.set_index(frame.columns[0])
 

@@ -293,3 +293,11 @@ def test_leaks_need_the_scans_of_the_split():
     splits, _ = paper_split(manifest, 1)
     with pytest.raises(ValueError, match="not in the manifest"):
         leaks(splits, manifest.iloc[1:])
+
+
+def test_every_part_has_a_person_where_there_are_hardly_enough():
+    manifest = make_cohort(seed=1, n=30, projects=2, repeats=0.7)
+    splits, _ = sound_split(manifest, 3, 0)
+    for _, rows in splits.groupby("fold"):
+        assert set(rows["role"]) == {"train", "validation", "test"}
+    assert splits[splits["role"] == "test"]["scan_id"].is_unique

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import locale
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -14,6 +16,15 @@ from brainage_lib.imaging.itk import TO_LPS, to_itk
 
 def write_series(folder, data, affine, series="1.2.3"):
     """Write slices along the third axis, with a name in the header that must not come along."""
+    # GDCM's writer sets the locale of the whole process to "C", for all tests that come after.
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        _write_series(folder, data, affine, series)
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+
+
+def _write_series(folder, data, affine, series):
     folder.mkdir(parents=True, exist_ok=True)
     image = sitk.Cast(to_itk(data, affine), sitk.sitkInt16)
     writer = sitk.ImageFileWriter()
