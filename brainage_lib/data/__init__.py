@@ -11,6 +11,7 @@ from brainage_lib.data.cohort import (
 from brainage_lib.data.gate import find_copies, read_leaks, refuse_leaks, write_splits
 from brainage_lib.data.inputs import network_inputs, scaled
 from brainage_lib.data.look import across_ages, least_like_the_template, scan_steps
+from brainage_lib.data.native import carry_back
 from brainage_lib.data.splits import (
     leaks,
     paper_split,
@@ -33,6 +34,7 @@ __all__ = [
     "across_ages",
     "age_bins",
     "age_edges",
+    "carry_back",
     "check_scans",
     "count_diagnoses",
     "count_people",

@@ -9,21 +9,24 @@ carried back.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
+from brainage_lib import imaging
 from brainage_lib.errors import BadImage
 from brainage_lib.files import digest_file, digest_files, read_json, write_json
-from brainage_lib.imaging import NativeBrain, open_image, preprocess
+from brainage_lib.imaging import Grid, NativeBrain, open_image, preprocess
 from brainage_lib.run import code_digest
 
 CODE = (
@@ -97,6 +100,47 @@ def steps_of(
     return [*before, last | {"to_mni": facts["to_mni"]}]
 
 
+def carry_back(
+    values: np.ndarray,
+    source: Grid,
+    scan: Mapping[str, Any],
+    folder: Path,
+    cache: Path,
+    register_again: bool = False,
+    order: int = 1,
+) -> nib.Nifti1Image:
+    """Put a map on a grid into the space of the scan that it was made from.
+
+    Parameters
+    ----------
+    values : (x, y, z) array
+        On the grid: an AICBV map, an attribution, a mask.
+    source : Grid
+    scan : mapping
+        The scan's manifest row.
+    folder, cache, register_again
+        As for `place_scan`; the entry is made again where the cache lacks it.
+    order : {0, 1, 3}
+        Order of the spline; 0 keeps labels as they are.
+
+    Returns
+    -------
+    Nifti1Image
+        float32, in the voxels of the scan as it came.
+
+    Raises
+    ------
+    BadImage
+        The scan cannot be used.
+    """
+    image = Path(os.path.realpath(folder / str(scan["path"])))
+    state = str(scan["t1w_state"])
+    to_mni = np.eye(4)
+    if state != "mni152-brain" or register_again:
+        to_mni = native_brain(image, state, cache).to_mni
+    return imaging.carry_back(values, source, to_mni, open_image(image), order)
+
+
 def _whole(entry: Path) -> bool:
     return all((entry / name).is_file() for name in FILES)
 
@@ -115,9 +159,7 @@ def _name(image: Path, t1w_state: str) -> str:
 
 def _keep(found: NativeBrain, t1w_state: str, entry: Path) -> None:
     """Write an entry under another name and rename it: it is there as a whole, or not at all."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
-    try:
+    with _temporary_beside(entry) as temporary:
         data = np.asarray(found.img.dataobj)
         # Whole numbers take a third of the space. The scale is kept apart: nibabel would choose
         # one with an offset, in which zero is not zero.
@@ -133,10 +175,6 @@ def _keep(found: NativeBrain, t1w_state: str, entry: Path) -> None:
             "steps": found.steps,
         }
         write_json(temporary / "steps.json", facts)
-        # mkdtemp makes a private folder; an entry is as readable as any other.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
         if not _whole(entry):
             shutil.rmtree(entry, ignore_errors=True)
         try:
@@ -145,5 +183,36 @@ def _keep(found: NativeBrain, t1w_state: str, entry: Path) -> None:
             # Another process was quicker; what it wrote is the same.
             if not _whole(entry):
                 raise
+
+
+@contextmanager
+def _temporary_beside(entry: Path) -> Iterator[Path]:
+    """Give a folder that becomes the entry; what a killed process left of it is removed.
+
+    A lock tells the living from the dead: the system releases it when its process ends.
+    """
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    for left in entry.parent.glob(f".{entry.name}-*"):
+        with suppress(OSError), _locked(left):
+            shutil.rmtree(left, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
+    try:
+        with _locked(temporary):
+            # mkdtemp makes a private folder; an entry is as readable as any other.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o777 & ~umask)
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; OSError at once where another process holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

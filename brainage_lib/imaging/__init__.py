@@ -5,7 +5,7 @@ from brainage_lib.imaging.intensity import brain_mask, normalise, top_mean
 from brainage_lib.imaging.native import NativeBrain, preprocess
 from brainage_lib.imaging.opening import DEFECTS, open_image
 from brainage_lib.imaging.quality import judge, measure_quality
-from brainage_lib.imaging.resampling import check_space, resample, to_grid
+from brainage_lib.imaging.resampling import carry_back, check_space, resample, to_grid
 from brainage_lib.imaging.template import Template, template
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "NativeBrain",
     "Template",
     "brain_mask",
+    "carry_back",
     "check_space",
     "grid",
     "judge",

@@ -71,6 +71,40 @@ def resample(data: np.ndarray, affine: np.ndarray, target: Grid, order: int = 1)
     return values
 
 
+def carry_back(
+    values: np.ndarray, source: Grid, to_mni: np.ndarray, like: nib.Nifti1Image, order: int = 1
+) -> nib.Nifti1Image:
+    """Put a map that was made on a grid into the space of the scan it was made from.
+
+    Parameters
+    ----------
+    values : (x, y, z) array
+        On the grid, RAS+: an AICBV map, an attribution, a mask.
+    source : Grid
+    to_mni : (4, 4) array
+        From the scan's millimetres to MNI152 millimetres, as in `NativeBrain`; the identity for
+        a scan that came in MNI152.
+    like : Nifti1Image
+        The scan as it came, in any orientation; only its box is used.
+    order : {0, 1, 3}
+        Order of the spline; 0 keeps labels as they are.
+
+    Returns
+    -------
+    Nifti1Image
+        float32, the shape and the affine of ``like``; zero outside the grid's box.
+    """
+    if np.shape(values) != source.shape:
+        raise ValueError(f"values have the shape {np.shape(values)}, the grid {source.shape}")
+    matrix = np.linalg.inv(source.affine) @ to_mni @ like.affine
+    data = ndimage.affine_transform(
+        np.asarray(values, np.float32), matrix, output_shape=like.shape[:3], order=order
+    )
+    img = nib.Nifti1Image(data, like.affine)
+    img.header.set_xyzt_units("mm")
+    return img
+
+
 def _transform(data: np.ndarray, affine: np.ndarray, target: Grid, order: int) -> np.ndarray:
     matrix = np.linalg.inv(affine) @ target.affine
     return ndimage.affine_transform(

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from brainage_lib.data import native, open_scan
+from brainage_lib.data import carry_back, native, open_scan
 from brainage_lib.errors import BadImage
 from brainage_lib.imaging import NativeBrain, grid, template
 
@@ -127,3 +134,82 @@ def test_a_file_that_is_not_there_is_named(scans):
     folder, cache, _ = scans
     with pytest.raises(BadImage, match="file does not exist"):
         open_scan({**ROW, "path": "b.nii.gz"}, folder, grid(4), cache)
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPI", "SAR"])
+def test_a_map_comes_back_to_the_voxels_of_its_scan(scans, axes):
+    folder, cache, _ = scans
+    img = nib.load(folder / "a.nii.gz")
+    turn = nib.orientations.ornt_transform(
+        nib.io_orientation(img.affine), nib.orientations.axcodes2ornt(axes)
+    )
+    nib.save(img.as_reoriented(turn), folder / "turned.nii.gz")
+    row = {**ROW, "path": "turned.nii.gz"}
+    volume, _ = open_scan(row, folder, grid(2), cache)
+    back = carry_back(volume, grid(2), row, folder, cache)
+    turned = nib.load(folder / "turned.nii.gz")
+    assert back.shape == turned.shape
+    np.testing.assert_array_equal(back.affine, turned.affine)
+    given = np.asarray(turned.dataobj)
+    assert np.corrcoef(back.get_fdata()[given > 0], given[given > 0])[0, 1] > 0.98
+
+
+def test_a_map_of_another_grid_is_not_carried_back(scans):
+    folder, cache, _ = scans
+    with pytest.raises(ValueError, match="the grid"):
+        carry_back(np.zeros((3, 3, 3)), grid(4), ROW, folder, cache)
+
+
+def test_what_a_killed_process_left_is_removed_and_a_living_one_left_alone(scans):
+    folder, cache, _ = scans
+    open_scan(ROW, folder, grid(4), cache)
+    (entry,) = cache.iterdir()
+    (entry / "mask.nii.gz").unlink()
+    dead, living = cache / f".{entry.name}-dead", cache / f".{entry.name}-living"
+    dead.mkdir()
+    living.mkdir()
+    (dead / "brain.nii.gz").write_bytes(b"half")
+    with native._locked(living):
+        open_scan(ROW, folder, grid(4), cache)
+    assert sorted(cache.iterdir()) == sorted([living, entry])
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_started_again_it_makes_the_same_cache(tmp_path):
+    """The whole command with its processes, on brains of 3 mm."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    made = template(grid(3))
+    rows = ["scan_id,participant_id,project,session,age,sex,diagnosis,path,t1w_state"]
+    for number in range(2):
+        affine = grid(3).affine.copy()
+        affine[:3, 3] += 3 * number
+        brain = np.where(made.mask, made.t1w * (100 + number), 0).astype(np.float32)
+        nib.save(nib.Nifti1Image(brain, affine), folder / f"{number}.nii.gz")
+        rows.append(f"{number},{number},IXI,1,50,F,control,{number}.nii.gz,native-brain")
+    (folder / "m.csv").write_text("\n".join(rows) + "\n")
+
+    def start(out):
+        command = [str(Path(sys.executable).parent / "brainage"), "preprocess",
+                   str(folder / "m.csv"), "--out", str(tmp_path / out)]  # fmt: skip
+        return subprocess.Popen(
+            command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    began = time.monotonic()
+    assert start("whole").wait() == 0
+    needed = time.monotonic() - began
+    moments = [random.uniform(0.2, 1.0) * needed for _ in range(2)]
+    for moment in moments:
+        process = start("killed")
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert start("killed").wait() == 0
+
+    def contents(out):
+        root = tmp_path / out
+        return {path.relative_to(root): path.read_bytes()
+                for path in root.rglob("*") if path.is_file()}  # fmt: skip
+
+    assert contents("killed") == contents("whole"), f"killed after {moments} s"
