@@ -18,7 +18,7 @@
 #
 # **Question.** Which scans train the networks, which stop them, and which judge them?
 #
-# **Answer.** In paper mode {glue:text}`n_test:` of {glue:text}`n_all:` are the test set, chosen as the partition most like the whole (divergence {glue:text}`kl_test:`); {glue:text}`n_leaking:` of them show a person who is also trained on. In sound mode every scan of a control is tested exactly once, and nobody is on both sides.
+# **Answer.** {glue:text}`paper_split:`. In sound mode every scan of a control is tested exactly once, and nobody is on both sides.
 
 # %% tags=["parameters"]
 run = "demo"
@@ -102,13 +102,19 @@ show.recorded_splits(recorded.table("split_scores"), source=recorded.source)
 
 # %% tags=["remove-input"]
 paper = splits[splits["mode"] == "paper"]
-test = scores[(scores["mode"] == "paper") & (scores["role"] == "test")]
-show.glue_number("n_all", show.count(len(paper), "scan"))
-show.glue_number("n_test", show.count(int((paper["role"] == "test").sum()), "scan"))
-show.glue_number("kl_test", f"{test['kl'].item():.3f} nats")
+paper_split = "This run has no paper mode"
+if len(paper):
+    kl = scores.loc[(scores["mode"] == "paper") & (scores["role"] == "test"), "kl"].item()
+    n_leaking = leaks.set_index("mode").loc["paper", "leaked_test_scans"]
+    paper_split = (
+        f"In paper mode {show.count(int((paper['role'] == 'test').sum()), 'scan')} of "
+        f"{show.count(len(paper), 'scan')} are the test set, chosen as the partition most like "
+        f"the whole (divergence {kl:.3f} nats); {n_leaking} of them show a person who is also "
+        "trained on"
+    )
+show.glue_number("paper_split", paper_split)
 copies = data.find_copies(run)
 pairs = copies["scan_id"] + " and " + copies["other"]
 found = f"{show.count(len(copies), 'pair')}: {show.listed(list(pairs[:5]))}"
 show.glue_number("copies", found if len(copies) else "no such pair")
-show.glue_number("n_leaking", str(int(leaks.set_index("mode").loc["paper", "leaked_test_scans"])))
 chapter.card()
