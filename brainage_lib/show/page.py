@@ -24,16 +24,18 @@ color:inherit!important;padding:0!important}
 .shown img,.bd-content div.cell_output .shown img{display:block;max-width:100%;height:auto;
 margin:0;padding:0!important;background:#000!important}
 .shown-drawing svg{display:block;max-width:100%;height:auto;margin:auto}
-.shown-scroll{overflow-x:auto}
+.shown-scroll{overflow-x:auto;container-type:inline-size}
 .shown table{border-collapse:collapse;font-size:.875em;font-variant-numeric:tabular-nums;
 line-height:1.4;margin:0;width:auto;display:table;color:inherit}
 .shown caption{caption-side:top;padding:0 0 .4em;color:inherit;text-align:left}
-.shown caption span{position:sticky;left:0;display:inline-block;max-width:min(100%,86vw)}
+.shown caption span{position:sticky;left:0;display:inline-block;max-width:min(100%,100cqi)}
 .shown th,.shown td{padding:.25em .6em;border:0;
 border-bottom:1px solid rgba(128,128,128,.35);text-align:right;vertical-align:top;
 background:none;color:inherit;white-space:nowrap}
 .shown th{font-weight:600}
 .shown tbody th,.shown .words{text-align:left;white-space:normal}
+.shown-scroll tbody th[scope=row]{position:sticky;left:0;z-index:1;
+background:var(--pst-color-background,Canvas)}
 .shown th[scope=colgroup]{text-align:center;border-left:1px solid rgba(128,128,128,.35)}
 .shown th[scope=rowgroup][colspan]{padding-top:1em}
 .shown thead th{white-space:normal;vertical-align:bottom}
