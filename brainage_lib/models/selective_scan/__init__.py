@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +13,36 @@ from torch import Tensor
 from brainage_lib.errors import WrongUsage
 from brainage_lib.models.selective_scan.reference import scan_reference
 
-__all__ = ["BACKENDS", "selective_scan_fn"]
+__all__ = ["BACKENDS", "scan_backend", "selective_scan_fn"]
 
-BACKENDS = ("reference", "numba")
+BACKENDS = ("reference", "numba", "triton", "mamba-ssm")
+
+PACKAGES = {"mamba-ssm": "mamba_ssm", "triton": "triton"}
+"""What the backends of a graphics card need, the first choice first."""
+
+
+def scan_backend(device: str | torch.device) -> str:
+    """Name the backend that a float32 scan takes on a device unless another is asked for.
+
+    Parameters
+    ----------
+    device : str or torch device
+
+    Returns
+    -------
+    str
+        ``numba`` on the CPU. On a CUDA card ``mamba-ssm`` where that package is installed, else
+        our own kernels (``triton``, which comes with torch for CUDA on Linux). ``reference``
+        anywhere else.
+    """
+    kind = torch.device(device).type
+    if kind == "cpu":
+        return "numba"
+    if kind == "cuda":
+        for backend, package in PACKAGES.items():
+            if importlib.util.find_spec(package) is not None:
+                return backend
+    return "reference"
 
 
 def selective_scan_fn(
@@ -47,9 +76,9 @@ def selective_scan_fn(
     D, delta_bias : (channels,) tensors
     delta_softplus : bool
     return_last_state : bool
-    backend : {"reference", "numba"}, optional
-        Default: numba for float32 and shorter on the CPU, else reference, which works in
-        any precision on any device and is slow.
+    backend : {"reference", "numba", "triton", "mamba-ssm"}, optional
+        Default: that of :func:`scan_backend` for float32 and shorter, else reference, which
+        works in any precision on any device and is slow.
 
     Returns
     -------
@@ -91,23 +120,33 @@ def selective_scan_fn(
     return (y, last) if return_last_state else y
 
 
-def _choose(backend: str | None, u: Tensor, precision: torch.dtype):
-    compiled_can = u.device.type == "cpu" and precision == torch.float32
+def _choose(backend: str | None, u: Tensor, precision: torch.dtype) -> Callable:
     if backend is None:
-        backend = "numba" if compiled_can else "reference"
+        backend = scan_backend(u.device) if precision == torch.float32 else "reference"
+    if backend not in BACKENDS:
+        raise WrongUsage(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     if backend == "reference":
         return scan_reference
-    if backend != "numba":
-        raise WrongUsage(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
-    if not compiled_can:
+    if precision != torch.float32 or (backend == "numba" and u.device.type != "cpu"):
+        where = "float32 on the CPU" if backend == "numba" else "float32"
         raise WrongUsage(
-            f"backend 'numba' computes in float32 on the CPU; u is {u.dtype} on {u.device}: "
+            f"backend {backend!r} computes in {where}; u is {u.dtype} on {u.device}: "
             "use backend='reference'"
         )
-    # Here, because importing numba takes a while and the reference does without.
-    from brainage_lib.models.selective_scan.compiled import scan_numba
-
-    return scan_numba
+    package = PACKAGES.get(backend)
+    if package and importlib.util.find_spec(package) is None:
+        raise WrongUsage(
+            f"backend {backend!r} needs the package {package}, which is not installed; install "
+            "it, or leave backend out"
+        )
+    # Here, because importing a compiler takes a while and the reference does without.
+    if backend == "numba":
+        from brainage_lib.models.selective_scan.compiled import scan_numba as scan
+    elif backend == "triton":
+        from brainage_lib.models.selective_scan.graphics import scan_triton as scan
+    else:
+        from brainage_lib.models.selective_scan.mamba import scan_mamba as scan
+    return scan
 
 
 def _same_groups(B: Tensor, C: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
