@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from brainage_lib import __version__
-from brainage_lib.cli import fetch, images, manifest, record
+from brainage_lib.cli import cbv, fetch, images, manifest, record
 from brainage_lib.errors import UserError, WrongUsage
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(manifest.app, name="manifest")
 record.register(app)
 fetch.register(app)
 images.register(app)
+cbv.register(app)
 
 
 def main() -> None:

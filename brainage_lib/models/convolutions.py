@@ -49,7 +49,7 @@ class NormReLU(nn.GroupNorm):
         """Patches (n, channels, x, y, z), which keep their shape."""
         if x.device.type == "cpu" and torch.is_grad_enabled():
             return _NormReLU.apply(x, self.weight, self.bias, self.eps)
-        return F.relu(super().forward(x))
+        return F.relu(super().forward(x), inplace=not torch.is_grad_enabled())
 
 
 class _NormReLU(torch.autograd.Function):
@@ -104,7 +104,9 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Patches (n, before, x, y, z) to (n, after, x, y, z)."""
-        return self.body(x) + self.shortcut(x)
+        y = self.body(x)
+        # Without gradients in place: a new volume costs more than the sum.
+        return y + self.shortcut(x) if torch.is_grad_enabled() else y.add_(self.shortcut(x))
 
 
 class Doubled(nn.Sequential):

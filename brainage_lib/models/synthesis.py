@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -11,6 +11,12 @@ from torch import Tensor, nn
 
 from brainage_lib.errors import WrongUsage
 
+SPREAD = 1 / 6
+"""Standard deviation of a window's weights, in sides: at its border 1 % of its centre's is
+left, so that a window neither begins nor ends with a step."""
+
+Box = tuple[slice, slice, slice]
+
 
 def synthesise(
     generator: nn.Module,
@@ -18,12 +24,13 @@ def synthesise(
     patch: int | Sequence[int],
     overlap: int,
     batch: int = 2,
+    progress: Callable[[Sequence[list[Box]]], Iterable[list[Box]]] | None = None,
 ) -> np.ndarray:
     """Run a generator over a volume in overlapping windows and blend them.
 
-    Each window counts by a squared sine (Hann) along each axis, largest at its centre and
-    nowhere zero, so that the result passes smoothly from one window to the next. Windows
-    without brain are not computed.
+    The windows are laid over the brain's bounding box. Each counts by a Gaussian along each
+    axis, so that the result passes smoothly from one to the next. Windows without brain are
+    not computed.
 
     Parameters
     ----------
@@ -41,6 +48,8 @@ def synthesise(
         of the patch is a good choice.
     batch : int
         Windows computed at once.
+    progress : callable, optional
+        Gets the list of batches and yields them one by one, as ``tqdm`` does.
 
     Returns
     -------
@@ -61,25 +70,42 @@ def synthesise(
             f"patch {patch} must have three sides, overlap {overlap} be at least 0 and shorter "
             f"than they are, batch {batch} at least 1"
         )
+    if not (volume > 0).any():
+        return np.zeros(volume.shape, np.float32)
     padding = [(0, max(0, side - n)) for side, n in zip(sides, volume.shape, strict=True)]
     padded = np.pad(volume, padding)
+    box = _box(padded > 0, sides)
+    inside = padded[box]
     weight = _weight(sides)
     # In float64, so that the order of the windows does not show in float32.
-    total, weights = np.zeros(padded.shape), np.zeros(padded.shape)
-    where = [w for w in windows(padded.shape, sides, overlap) if np.any(padded[w] > 0)]
-    for first in range(0, len(where), batch):
-        these = where[first : first + batch]
-        for window, cbv in zip(these, _run(generator, [padded[w] for w in these]), strict=True):
+    total, weights = np.zeros(inside.shape), np.zeros(inside.shape)
+    where = [w for w in windows(inside.shape, sides, overlap) if np.any(inside[w] > 0)]
+    batches = [where[first : first + batch] for first in range(0, len(where), batch)]
+    for these in batches if progress is None else progress(batches):
+        for window, cbv in zip(these, _run(generator, [inside[w] for w in these]), strict=True):
             total[window] += weight * cbv
             weights[window] += weight
-    brain = padded > 0
-    result = np.divide(total, weights, out=np.zeros(padded.shape), where=brain)
-    return result[tuple(slice(n) for n in volume.shape)].astype(np.float32)
+    result = np.zeros(padded.shape, np.float32)
+    result[box] = np.divide(total, weights, out=np.zeros(inside.shape), where=inside > 0)
+    return result[tuple(slice(n) for n in volume.shape)]
+
+
+def _box(brain: np.ndarray, sides: Sequence[int]) -> Box:
+    """Bounding box of the brain, widened about its middle where a window is longer."""
+    spans = []
+    for axis, side in enumerate(sides):
+        others = tuple(other for other in range(3) if other != axis)
+        found = np.flatnonzero(brain.any(axis=others))
+        low, high = int(found[0]), int(found[-1]) + 1
+        length = max(side, high - low)
+        low = min(max(0, (low + high - length) // 2), brain.shape[axis] - length)
+        spans.append(slice(low, low + length))
+    return tuple(spans)
 
 
 def windows(
     shape: Sequence[int], sides: Sequence[int], overlap: int
-) -> Iterator[tuple[slice, slice, slice]]:
+) -> Iterator[Box]:
     """Windows that cover a box, as few as possible, evenly spread.
 
     Examples
@@ -96,7 +122,9 @@ def windows(
 
 
 def _weight(sides: Sequence[int]) -> np.ndarray:
-    x, y, z = (np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2 for side in sides)
+    x, y, z = (
+        np.exp(-0.5 * ((np.arange(side) - (side - 1) / 2) / (SPREAD * side)) ** 2) for side in sides
+    )
     return x[:, None, None] * y[:, None] * z
 
 

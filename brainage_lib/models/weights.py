@@ -138,6 +138,8 @@ def restore(model: nn.Module, path: str | os.PathLike) -> dict[str, str]:
         if name in state and state[name].shape != tensor.shape
     ]
     if findings:
+        more = len(findings) - 8
+        findings[8:] = [f"and {more} more"] if more > 0 else []
         findings.append(f"use the weights of a {type(model).__name__} of the same size and grid")
         raise BadInput(str(path), findings)
     model.load_state_dict(state)

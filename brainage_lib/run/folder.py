@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -179,4 +180,5 @@ def progress(items: Iterable[Item], description: str, total: int | None = None) 
     """
     from tqdm import tqdm
 
-    return tqdm(items, desc=description, total=total, mininterval=10.0, ascii=" .:", ncols=88)
+    apart = 0.5 if sys.stderr.isatty() else 10.0
+    return tqdm(items, desc=description, total=total, mininterval=apart, ascii=" .:", ncols=88)

@@ -14,19 +14,19 @@ from threadpoolctl import threadpool_limits
 
 from brainage_lib.data import VolumeStore, VolumeWriter, kept
 from brainage_lib.files import digest_file
-from brainage_lib.models import AICBVGenerator, restore, synthesise
+from brainage_lib.models import LARGEST_CBV, AICBVGenerator, TrainedGenerator, restore, synthesise
 from brainage_lib.run import Run, code_digest, progress, scatter
 from brainage_lib.simulate import training_people
 from brainage_lib.tables import AICBV_SCORES, read_table, write_table
 from brainage_lib.train.cbv_scores import fit_baselines, score_scan
-from brainage_lib.train.generator import LARGEST_CBV, GeneratorTraining, fit_generator
+from brainage_lib.train.generator import GeneratorTraining, fit_generator
 from brainage_lib.train.people import open_truth, prepare_people
 
 WEIGHTS = "aicbv/weights.safetensors"
 
 _NETWORK = (
     "models/aicbv.py", "models/convolutions.py", "models/orders.py", "models/selective_scan",
-    "models/synthesis.py", "models/vss3d.py",
+    "models/synthesis.py", "models/trained.py", "models/vss3d.py",
 )  # fmt: skip
 """The generator's code; the networks that read ages are no part of it."""
 

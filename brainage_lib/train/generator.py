@@ -24,13 +24,11 @@ from torch import Tensor, nn
 
 from brainage_lib.errors import BadInput, UserError, WrongUsage
 from brainage_lib.files import replacing, write_json, write_text
+from brainage_lib.models.trained import LARGEST_CBV
 from brainage_lib.models.weights import count_parameters, save_weights
 from brainage_lib.train.losses import generator_loss
 from brainage_lib.train.memory import keep_freed_memory
 from brainage_lib.train.seeding import reproducible
-
-LARGEST_CBV = 100.0
-"""ml/100 ml: a voxel that is all blood."""
 
 UNDECAYED = ("A_log", "D")
 """Weights of the state space that weight decay would draw towards forgetting (Mamba)."""

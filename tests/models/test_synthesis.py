@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from torch import nn
 
 from brainage_lib.errors import WrongUsage
-from brainage_lib.models import synthesis, synthesise
+from brainage_lib.models import AICBVGenerator, synthesis, synthesise
 
 
 class Voxelwise(nn.Module):
@@ -116,3 +117,45 @@ def test_generator_keeps_its_mode(brain):
 def test_impossible_settings_are_refused(shape, patch, overlap, batch):
     with pytest.raises(WrongUsage):
         synthesise(nn.Identity(), np.ones(shape), patch, overlap, batch)
+
+
+def test_windows_lie_over_the_brains_bounding_box():
+    """A brain that one window holds is computed once, wherever it lies in the volume."""
+    for corner in ((0, 0, 0), (20, 33, 7), (44, 44, 44)):
+        volume = np.zeros((64, 64, 64), np.float32)
+        volume[tuple(slice(first, first + 20) for first in corner)] = 1
+        generator = Voxelwise(lambda x: x)
+        np.testing.assert_array_equal(synthesise(generator, volume, 32, 8), volume)
+        assert generator.seen == 1
+
+
+def test_progress_sees_every_batch(brain):
+    seen = []
+
+    def watch(batches):
+        for batch in batches:
+            seen.append(len(batch))
+            yield batch
+
+    generator = Voxelwise(lambda x: x)
+    synthesise(generator, brain, 16, 4, batch=3, progress=watch)
+    assert sum(seen) == generator.seen
+    assert set(seen[:-1]) == {3}
+
+
+def test_no_seam_shows_where_windows_of_a_generator_meet():
+    """Steps between planes are no larger at the borders of windows than between others."""
+    torch.manual_seed(1)
+    generator = AICBVGenerator("demo").start_at(4)
+    rng = np.random.default_rng(0)
+    volume = 0.6 + 0.1 * ndimage.gaussian_filter(rng.standard_normal((32, 112, 32)), 2) / 0.1
+    volume[:, 56:] += 0.2  # so that windows see different brains
+    volume = volume.clip(0.05).astype(np.float32)
+    got = synthesise(generator, volume, 32, 10)
+    inside = synthesise(Voxelwise(generator.eval()), volume[:, :32], 32, 10)
+    usual = np.abs(np.diff(inside[:, 6:-6], axis=1)).mean(axis=(0, 2))
+    steps = np.abs(np.diff(got, axis=1)).mean(axis=(0, 2))
+    edges = {w[1].start for w in synthesis.windows((32, 112, 32), (32, 32, 32), 10)}
+    borders = sorted({e - 1 for e in edges if e} | {e + 31 for e in edges if e < 80})
+    assert len(borders) == 8
+    assert steps[borders].mean() < 1.2 * np.median(usual)
