@@ -1,4 +1,4 @@
-"""``brainage cbv``: the AICBV map of one scan."""
+"""``brainage cbv`` and ``brainage cbv-train``: AICBV of one scan, and weights for it."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def cbv_command(
     if run is not None and weights is not None:
         raise WrongUsage("--run and --weights both name a generator; give one of them")
     from brainage_lib.models import open_generator
+    from brainage_lib.models.shipped import shipped_weights
     from brainage_lib.predict.cbv import cbv_of_scan, check_output, generator_of, save_map
     from brainage_lib.run import Run, locate, progress
     from brainage_lib.tables.schemas import T1W_STATES
-    from brainage_lib.models.shipped import shipped_weights
 
     allowed = [state for state in T1W_STATES if state != "simulated"]
     if t1w_state not in allowed:
@@ -73,6 +73,56 @@ def cbv_command(
     )
 
 
+def cbv_train_command(
+    out: Annotated[Path, typer.Option(help="Folder for weights and card; a second call goes on.")],
+    grid_mm: Annotated[int, typer.Option(min=1, max=4, help="Voxel of the MNI152 grid, mm.")] = 4,
+    size: Annotated[str, typer.Option(help="demo, lite or paper.")] = "lite",
+    people: Annotated[
+        int | None, typer.Option(min=1, help="Simulated people to learn from; 400 unless pairs.")
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="Instead: a CSV table of MNI152 brains, pre and post contrast."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1)] = 10_000,
+    batch: Annotated[int, typer.Option(min=1, help="Patches a step.")] = 2,
+    patch: Annotated[
+        int | None, typer.Option(help="Side of a patch, voxels, a multiple of 16.")
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(help="At the start; it falls to zero.")] = 2e-4,
+    orders: Annotated[str, typer.Option(help="hilbert+snake or snake4.")] = "hilbert+snake",
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Less memory, a fourth more time.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that make volumes.")] = 2,
+) -> None:
+    """Train weights of a generator on simulated people, or on pairs before and after contrast.
+
+    Writes `aicbv-<grid>mm.safetensors` in half precision and a model card beside it. Killed, the
+    same line goes on where it stopped.
+    Example: `brainage cbv-train --out lite4mm --grid-mm 4`
+    """
+    from pydantic import ValidationError
+
+    from brainage_lib.run import GeneratorSettings
+    from brainage_lib.train.shipping import OVERLAP, PATCH, make_weights
+
+    try:
+        settings = GeneratorSettings(
+            size=size, orders=orders, patch=patch or PATCH[grid_mm], overlap=OVERLAP[grid_mm],
+            people=400 if people is None and pairs is None else people,
+            pairs=None if pairs is None else str(pairs.resolve()), steps=steps, batch=batch,
+            learning_rate=learning_rate, checkpointing=checkpointing,
+        )  # fmt: skip
+    except ValidationError as error:
+        said = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}".lstrip(": ") for e in error.errors()]
+        raise WrongUsage("\n".join(said)) from None
+    made = make_weights(settings, grid_mm, seed, out, workers)
+    typer.echo(f"{made}: {made.stat().st_size / 1e6:.1f} MB, card {made.with_suffix('.json').name}")
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command to ``brainage``."""
+    """Add the commands to ``brainage``."""
     app.command("cbv")(cbv_command)
+    app.command("cbv-train")(cbv_train_command)

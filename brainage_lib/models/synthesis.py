@@ -103,9 +103,7 @@ def _box(brain: np.ndarray, sides: Sequence[int]) -> Box:
     return tuple(spans)
 
 
-def windows(
-    shape: Sequence[int], sides: Sequence[int], overlap: int
-) -> Iterator[Box]:
+def windows(shape: Sequence[int], sides: Sequence[int], overlap: int) -> Iterator[Box]:
     """Windows that cover a box, as few as possible, evenly spread.
 
     Examples

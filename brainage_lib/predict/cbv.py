@@ -16,11 +16,14 @@ from brainage_lib.data.cohort import SIMULATED
 from brainage_lib.data.volumes import SEPARATOR
 from brainage_lib.errors import BadInput, Refused, WrongUsage
 from brainage_lib.files import replacing
-from brainage_lib.imaging import grid, judge, measure_quality, normalise
+from brainage_lib.imaging import Grid, grid, judge, measure_quality, normalise, resample
 from brainage_lib.models import TrainedGenerator, open_generator
 from brainage_lib.run import QualitySettings, Run
 from brainage_lib.train import aicbv
 from brainage_lib.train.memory import keep_freed_memory
+
+QUALITY_MM = 2
+"""Finest grid on which a scan's quality is measured."""
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -108,7 +111,7 @@ def cbv_of_scan(
     # One thread: sums in another order would differ in their last bits.
     with threadpool_limits(1):
         volume, mask = open_scan(scan, image and image.parent, target, cache)
-        measures = measure_quality(volume, target)
+        measures = measure_quality(*_coarse(volume, target))
         verdict, reasons = judge(measures, QualitySettings())
         if verdict == "drop":
             raise Refused(f"{t1w}: {SEPARATOR.join(reasons)}")
@@ -117,6 +120,14 @@ def cbv_of_scan(
     t1w_found = scaled.astype(np.float32)
     cbv = generator.cbv(t1w_found, progress)
     return CbvMap(cbv, t1w_found, generator.grid_mm, verdict, tuple(reasons))
+
+
+def _coarse(volume: np.ndarray, target: Grid) -> tuple[np.ndarray, Grid]:
+    """Volume for the quality measures: at 1 mm they would take as long as half the map."""
+    coarse = grid(max(target.mm, QUALITY_MM))
+    if coarse is target:
+        return volume, target
+    return resample(volume, target.affine, coarse), coarse
 
 
 def check_output(path: str | os.PathLike) -> None:

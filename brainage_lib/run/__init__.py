@@ -3,11 +3,12 @@
 from brainage_lib.run.chapter import Chapter, open_chapter
 from brainage_lib.run.folder import Run, code_digest, locate, progress, start_run
 from brainage_lib.run.networks import NetworkKey, plan_networks, trained_pairs
-from brainage_lib.run.profile import Profile, QualitySettings, load_profile
+from brainage_lib.run.profile import GeneratorSettings, Profile, QualitySettings, load_profile
 from brainage_lib.run.workers import scatter
 
 __all__ = [
     "Chapter",
+    "GeneratorSettings",
     "NetworkKey",
     "Profile",
     "QualitySettings",

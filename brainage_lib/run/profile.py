@@ -23,29 +23,60 @@ class _Settings(BaseModel):
 
 
 class GeneratorSettings(_Settings):
-    """How AICBV is made.
+    """How AICBV is made: by a generator that the run trains, or by weights that are there.
 
     Attributes
     ----------
     size : {"demo", "lite", "paper"}
         Width of the network; the structure is the same (reference: layer table in the book).
+    orders : {"hilbert+snake", "snake4"}
+        How the state space walks through a patch; snake4 is what the published relative runs.
     patch : int
         Side of a patch in voxels, a multiple of 16.
     overlap : float
         Share of a patch that neighbours share at inference.
+    weights : str, optional
+        ``shipped``, or the path of a file of weights for the run's grid. Nothing is trained
+        then, and none of what follows may be given.
     people : int
         Simulated people, outside any cohort, on whom it is trained.
+    pairs : str
+        Instead of people: a table of scans before and after contrast (``pre``, ``post``).
     steps, batch, learning_rate
         Training steps, patches a step, AdamW's rate.
+    checkpointing : bool
+        Compute the bottleneck twice in a training step, which saves memory on a card.
     """
 
     size: Literal["demo", "lite", "paper"]
+    orders: Literal["hilbert+snake", "snake4"] = "hilbert+snake"
     patch: Annotated[int, Field(gt=0, multiple_of=16)]
     overlap: Annotated[float, Field(ge=0, lt=1)]
-    people: Positive
-    steps: Positive
-    batch: Positive
-    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    weights: str | None = None
+    people: Positive | None = None
+    pairs: str | None = None
+    steps: Positive | None = None
+    batch: Positive | None = None
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    checkpointing: bool = False
+
+    @model_validator(mode="after")
+    def _trained_once(self) -> GeneratorSettings:
+        training = ("steps", "batch", "learning_rate")
+        given = [name for name in ("people", "pairs", *training) if getattr(self, name) is not None]
+        if self.weights is not None:
+            if given:
+                raise ValueError(
+                    f"{', '.join(given)}: nothing is trained where weights are given; remove it, "
+                    "or remove weights"
+                )
+            return self
+        missing = [name for name in training if name not in given]
+        if ("people" in given) == ("pairs" in given):
+            missing.insert(0, "people or pairs (one of them)")
+        if missing:
+            raise ValueError(f"a generator that is to be trained needs {', '.join(missing)}")
+        return self
 
 
 class PreprocessingSettings(_Settings):

@@ -19,6 +19,9 @@ CBV_SMOOTH_CV, CBV_VOXEL_CV = 0.21, 0.21
 """Variation of parenchymal blood volume within a tissue: smooth over some 30 mm, and from
 voxel to voxel; 30 % together (our assumption)."""
 
+GADOLINIUM_MM = 0.6
+"""mmol/l of gadolinium in the blood in the first minutes after 0.1 mmol/kg (textbook value)."""
+
 
 @dataclass(frozen=True)
 class SimulatedScan:
@@ -84,11 +87,7 @@ def open_scan(uri: str, target: Grid) -> SimulatedScan:
     BadInput
         If the URI is not understood.
     """
-    spec = parse(uri)
-    person = person_of(spec)
-    tissue = make_tissue(spec, person, target)
-    artery, vein = vessel_shares(spec.seed, tissue.places, tissue.csf, tissue.mask, target)
-    blood = _parenchymal_blood(spec, person, tissue.mask, target)
+    spec, person, tissue, blood, artery, vein = _parts(uri, target)
     free = 1 - artery - vein
     grey, white = tissue.cortex + tissue.deep, tissue.white + tissue.lesion
     cbv = free * (grey * blood[0] + white * blood[1]) + 100 * (artery + vein)
@@ -109,6 +108,34 @@ def open_scan(uri: str, target: Grid) -> SimulatedScan:
         mask=mask,
         truth=_truth(person),
     )
+
+
+def open_contrast(uri: str, target: Grid, gadolinium_mm: float = GADOLINIUM_MM) -> np.ndarray:
+    """Make the T1w of the same visit with contrast agent in the blood.
+
+    Parameters
+    ----------
+    uri, target
+        As for `open_scan`; a planted fault is left out.
+    gadolinium_mm : float
+        Gadolinium in the blood, mmol/l.
+
+    Returns
+    -------
+    (x, y, z) array of float32
+        Scanner units, those of `open_scan`; its noise is another.
+    """
+    return image(*_parts(uri, target), target, gadolinium_mm)
+
+
+def _parts(uri: str, target: Grid) -> tuple:
+    """Make what an image is made from: the visit, the person, their tissue and blood."""
+    spec = parse(uri)
+    person = person_of(spec)
+    tissue = make_tissue(spec, person, target)
+    artery, vein = vessel_shares(spec.seed, tissue.places, tissue.csf, tissue.mask, target)
+    blood = _parenchymal_blood(spec, person, tissue.mask, target)
+    return spec, person, tissue, blood, artery, vein
 
 
 def _parenchymal_blood(spec, person: Person, mask: np.ndarray, target: Grid) -> np.ndarray:

@@ -19,6 +19,9 @@ T1_SD_WHITE = (0.012, 0.03)
 """SD of the log of T1 from place to place within a tissue of one person; white matter's grows
 from 20 to 80 years, as OASIS-1's white matter becomes uneven (our estimate from that)."""
 
+RELAXIVITY = 3.47
+"""Of gadobutrol in blood at 3 T, l/mmol/s (Szomolanyi et al. 2019)."""
+
 FWHM = 2 * np.sqrt(2 * np.log(2))
 
 
@@ -90,8 +93,17 @@ def _random_scanner(rng: np.random.Generator) -> Scanner:
     )
 
 
-def class_signals(sequence: Sequence, person: Person) -> dict[str, tuple[float, float, float]]:
+def class_signals(
+    sequence: Sequence, person: Person, gadolinium_mm: float = 0.0
+) -> dict[str, tuple[float, float, float]]:
     """Signal of each class, its relative change per relative change of T1, and blood's effect.
+
+    Parameters
+    ----------
+    sequence : Sequence
+    person : Person
+    gadolinium_mm : float
+        Contrast agent in the blood, mmol/l: 1/T1 of blood grows by `RELAXIVITY` times it.
 
     Returns
     -------
@@ -101,12 +113,15 @@ def class_signals(sequence: Sequence, person: Person) -> dict[str, tuple[float, 
     """
     physics = table("physics")
     at = "15" if sequence.field_t < 2 else "30"
-    blood_t1 = physics.loc["blood", f"t1_{at}_ms"]
+    rate = 1 / physics.loc["blood", f"t1_{at}_ms"] + RELAXIVITY * gadolinium_mm / 1000
+    blood_t1 = 1 / rate
     usual = {"grey": CBV_GREY / 100, "deep": CBV_GREY / 100, "white": CBV_WHITE / 100}
     levels = {}
     for name in physics.index:
         row = physics.loc[name]
         t1 = row[f"t1_{at}_ms"] * person.t1_factors.get(name, 1.0)
+        if name == "blood":
+            t1 = blood_t1
         t2s = row[f"t2s_{at}_ms"]
 
         def at_t1(value, pd=row.pd, t2s=t2s):
@@ -120,7 +135,10 @@ def class_signals(sequence: Sequence, person: Person) -> dict[str, tuple[float, 
     return levels
 
 
-def image(spec: ScanSpec, person: Person, tissue, blood, artery, vein, target: Grid) -> np.ndarray:
+def image(
+    spec: ScanSpec, person: Person, tissue, blood, artery, vein, target: Grid,
+    gadolinium_mm: float = 0.0,
+) -> np.ndarray:  # fmt: skip
     """Make the T1w image of a brain.
 
     Parameters
@@ -139,7 +157,7 @@ def image(spec: ScanSpec, person: Person, tissue, blood, artery, vein, target: G
         Scanner units; 0 outside the brain.
     """
     scanner = scanner_of(spec)
-    levels = class_signals(scanner.sequence, person)
+    levels = class_signals(scanner.sequence, person, gadolinium_mm)
     rng = np.random.default_rng([spec.seed, spec.session, 8])
     fast = rng.random() < 0.5
     inflow = 1 + rng.uniform(0, 1.5)
@@ -171,17 +189,19 @@ def image(spec: ScanSpec, person: Person, tissue, blood, artery, vein, target: G
     sigma = scanner.blur_mm / FWHM / target.mm
     if sigma > 0.05:
         value = ndimage.gaussian_filter(volume, sigma)[mask]
-    volume[mask] = _noisy(value, scanner, target, spec)
+    volume[mask] = _noisy(value, scanner, target, spec, gadolinium_mm > 0)
     return volume
 
 
-def _noisy(value: np.ndarray, scanner: Scanner, target: Grid, spec: ScanSpec) -> np.ndarray:
+def _noisy(
+    value: np.ndarray, scanner: Scanner, target: Grid, spec: ScanSpec, second: bool
+) -> np.ndarray:
     """Magnitude of a complex signal with Gaussian noise in both parts (Rician).
 
     Averaging mm³ voxels of white noise would gain mm^1.5; noise in resampled images is
     correlated, and mm^0.5 gives at 4 mm what `measure_quality` finds on OASIS-1.
     """
     sd = scanner.scale / scanner.snr / target.mm**0.5
-    rng = np.random.default_rng([spec.seed, spec.session, target.mm, 10])
+    rng = np.random.default_rng([spec.seed, spec.session, target.mm, 13 if second else 10])
     real, imaginary = sd * rng.standard_normal((2, value.size), dtype=np.float32)
     return np.hypot(value + real, imaginary)

@@ -12,6 +12,8 @@ from brainage_lib.imaging import Grid, grid
 from brainage_lib.simulate.fields import smooth_field
 from brainage_lib.simulate.sources import table
 
+CORRIDOR_MM = 6.0
+
 PIAL_SPACING_MM = 11.0
 """Distance of the control points of the field whose zeros are the pial vessels' courses."""
 
@@ -40,6 +42,15 @@ def _large(mm: int, kind: str) -> np.ndarray:
     # A vessel is not a line: its cross-section is spread over its own width.
     smooth = ndimage.gaussian_filter(volume, 1.0 / mm)
     return np.minimum(smooth / target.mm**3, 1).astype(np.float32)
+
+
+def vein_corridor(target: Grid) -> np.ndarray:
+    """(x, y, z) bool: within `CORRIDOR_MM` of where the sinuses and large veins run in MNI152.
+
+    An affine registration leaves a person's sinuses somewhere in it.
+    """
+    course = _large(target.mm, "vein") > 0.02
+    return ndimage.distance_transform_edt(~course, sampling=target.mm) <= CORRIDOR_MM
 
 
 def _deposit(volume: np.ndarray, places: np.ndarray, amounts: np.ndarray) -> None:

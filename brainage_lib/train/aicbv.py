@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sys
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,22 +11,27 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from brainage_lib.data import VolumeStore, VolumeWriter, kept
-from brainage_lib.files import digest_file
-from brainage_lib.models import LARGEST_CBV, AICBVGenerator, TrainedGenerator, restore, synthesise
+from brainage_lib.errors import BadInput
+from brainage_lib.files import digest_file, read_json, write_text
+from brainage_lib.models import (
+    LARGEST_CBV,
+    AICBVGenerator,
+    open_generator,
+    restore,
+    save_weights,
+    synthesise,
+)  # fmt: skip
+from brainage_lib.models.shipped import shipped_weights
 from brainage_lib.run import Run, code_digest, progress, scatter
 from brainage_lib.simulate import training_people
 from brainage_lib.tables import AICBV_SCORES, read_table, write_table
 from brainage_lib.train.cbv_scores import fit_baselines, score_scan
-from brainage_lib.train.generator import GeneratorTraining, fit_generator
-from brainage_lib.train.people import open_truth, prepare_people
+from brainage_lib.train.people import open_truth
+from brainage_lib.train.teaching import NETWORK, digest_of, teach_generator, teaching_key
 
 WEIGHTS = "aicbv/weights.safetensors"
 
-_NETWORK = (
-    "models/aicbv.py", "models/convolutions.py", "models/orders.py", "models/selective_scan",
-    "models/synthesis.py", "models/trained.py", "models/vss3d.py",
-)  # fmt: skip
-"""The generator's code; the networks that read ages are no part of it."""
+SHIPPED = "shipped"
 
 SCORED_PEOPLE = 24
 """Simulated people, neither in the cohort nor trained on, whose maps are scored."""
@@ -38,82 +41,66 @@ BASELINE_PEOPLE = 16
 
 
 def fit_aicbv(run: Run) -> pd.DataFrame:
-    """Train the generator on simulated people outside the cohort, unless it is up to date.
+    """Train the run's generator, or take the weights that its profile names.
 
-    Writes ``aicbv/weights.safetensors``, ``aicbv/log.csv`` and the people's volumes to
-    ``aicbv/people``. A killed training goes on.
+    Writes ``aicbv/weights.safetensors`` and ``aicbv/log.csv``; a training also the volumes of
+    its people or pairs to ``aicbv/people``. A killed training goes on, and nothing is done twice.
 
     Returns
     -------
     DataFrame
-        Columns step, loss (ml/100 ml): the log of the training.
+        Columns step, loss (ml/100 ml): the log of the training, as far as it is known.
+
+    Raises
+    ------
+    BadInput, WrongUsage
+        The weights are not there, or of another size or grid than the profile has.
     """
     profile, settings = run.profile, run.profile.generator
-    people = training_people(settings.people, profile.seed)
-    pairs_key = {
-        "people": people,
-        "grid_mm": profile.grid_mm,
-        "code": code_digest("simulate", "imaging/intensity.py", "train/people.py"),
-    }
-    training = GeneratorTraining(
-        steps=settings.steps,
-        batch=settings.batch,
-        patch=settings.patch,
-        learning_rate=settings.learning_rate,
-    )
-    key = {
-        "pairs": pairs_key,
-        "generator": settings.model_dump(exclude={"overlap"}),
-        "seed": profile.seed,
-        "code": code_digest(*_NETWORK, "train/generator.py", "train/losses.py", "train/seeding.py"),
-    }
     outputs = [WEIGHTS, "aicbv/log.csv"]
-    if not run.up_to_date("aicbv-generator", key, outputs):
-        pairs = prepare_people(run, people, _digest(pairs_key))
-        fit_generator(
-            _new_generator(settings.size, profile.seed, _mean_cbv(pairs)),
-            pairs,
-            training,
-            seed=profile.seed,
-            folder=run.path("aicbv"),
-            report=_report,
-            identity=_digest(key),
-            metadata={
-                "size": settings.size,
-                "grid_mm": str(profile.grid_mm),
-                "people": str(len(people)),
-                "source": "simulated scans",
-                "unit": "ml/100 ml",
-            },
-        )
-        run.finish("aicbv-generator", key, outputs)
+    if settings.weights is not None:
+        path = _named_weights(run)
+        key: dict = {"weights": digest_file(path), "size": settings.size, "mm": profile.grid_mm}
+        if not run.up_to_date("aicbv-generator", key, outputs):
+            _take_weights(run, path)
+            run.finish("aicbv-generator", key, outputs)
+    else:
+        key = teaching_key(settings, profile.grid_mm, profile.seed)
+        if not run.up_to_date("aicbv-generator", key, outputs):
+            folder = run.path("aicbv")
+            teach_generator(settings, profile.grid_mm, profile.seed, folder, profile.workers)
+            run.finish("aicbv-generator", key, outputs)
     return pd.read_csv(run.path("aicbv", "log.csv"))
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def _named_weights(run: Run) -> Path:
+    named = run.profile.generator.weights
+    return shipped_weights(run.profile.grid_mm) if named == SHIPPED else Path(named)
 
 
-def _mean_cbv(pairs) -> float:
-    return float(np.mean([cbv[mask].mean(dtype=np.float64) for _, cbv, mask in pairs]))
-
-
-def _new_generator(size: str, seed: int, mean_cbv: float) -> AICBVGenerator:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        # From zero, a short training would spend itself on finding the mean.
-        return AICBVGenerator(size).start_at(mean_cbv)
-
-
-def _report(step: int, steps: int, loss: float) -> None:
-    # A line each tenth: there are about fifty reports.
-    if step * 10 // steps != (step - max(1, steps // 50)) * 10 // steps:
-        print(f"generator: step {step} of {steps}, loss {loss:.3f}", file=sys.stderr, flush=True)
+def _take_weights(run: Run, path: Path) -> None:
+    """Copy weights into the run, with the log of their training where a card has it."""
+    settings, mm = run.profile.generator, run.profile.grid_mm
+    found = open_generator(path)
+    for name, asked, has in (
+        ("grid_mm", mm, found.grid_mm),
+        ("generator.size", settings.size, found.network.size),
+        ("generator.orders", settings.orders, found.network.orders),
+    ):
+        if asked != has:
+            finding = f"{name}: the profile has {asked}, these weights have {has}; change one"
+            raise BadInput(str(path), [finding])
+    save_weights(found.network, run.path(WEIGHTS), found.metadata)
+    card = path.with_suffix(".json")
+    log = read_json(card).get("log", []) if card.is_file() else []
+    lines = ["step,loss", *(f"{step},{loss:.9g}" for step, loss in log)]
+    write_text(run.path("aicbv", "log.csv"), "\n".join(lines) + "\n")
 
 
 def load_generator(run: Run) -> AICBVGenerator:
     """Load the run's trained generator, ready to be used."""
-    generator = AICBVGenerator(run.profile.generator.size).eval()
+    settings = run.profile.generator
+    generator = AICBVGenerator(settings.size, settings.orders).eval()
     restore(generator, run.path(WEIGHTS))
     return generator.to("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -150,13 +137,13 @@ def synthesise_cohort(run: Run) -> None:
         "weights": digest_file(run.path(WEIGHTS)),
         "overlap": run.profile.generator.overlap,
         "scans": list(kept(run)["scan_id"]),
-        "code": code_digest(*_NETWORK),
+        "code": code_digest(*NETWORK),
     }
     outputs = ["volumes/cbv/index.csv"]
     if run.up_to_date("volumes-cbv", key, outputs):
         return
     generator, store = load_generator(run), VolumeStore(run.path("volumes", "t1w"))
-    with VolumeWriter(run.path("volumes", "cbv"), store.shape, key=_digest(key)) as writer:
+    with VolumeWriter(run.path("volumes", "cbv"), store.shape, key=digest_of(key)) as writer:
         left = key["scans"][len(writer.done) :]
         for scan_id in progress(left, "AICBV maps"):
             writer.add(scan_id, cbv_map(run, generator, store[scan_id]))
@@ -176,7 +163,8 @@ def score_aicbv(run: Run) -> pd.DataFrame:
         Schema ``AICBV_SCORES``; written to ``aicbv/scores.csv``.
     """
     profile = run.profile
-    learned = training_people(profile.generator.people, profile.seed)[:BASELINE_PEOPLE]
+    learned = training_people(profile.generator.people or BASELINE_PEOPLE, profile.seed)
+    learned = learned[:BASELINE_PEOPLE]
     people = training_people(SCORED_PEOPLE, profile.seed + 1)
     key = {
         "weights": digest_file(run.path(WEIGHTS)),
@@ -184,29 +172,56 @@ def score_aicbv(run: Run) -> pd.DataFrame:
         "grid_mm": profile.grid_mm,
         "overlap": profile.generator.overlap,
         "code": code_digest(
-            "simulate", "imaging/intensity.py", *_NETWORK,
+            "simulate", "imaging/intensity.py", *NETWORK,
             "train/aicbv.py", "train/cbv_scores.py", "train/people.py",
         ),
     }  # fmt: skip
     outputs = ["aicbv/scores.csv"]
     if not run.up_to_date("aicbv-scores", key, outputs):
-        scores = _score(run, learned, people)
+        generator = load_generator(run)
+        scores = score_generator(
+            lambda t1w: cbv_map(run, generator, t1w),
+            learned, people, profile.grid_mm, profile.seed, profile.workers,
+        )  # fmt: skip
         write_table(scores, run.path(*outputs), AICBV_SCORES)
         run.finish("aicbv-scores", key, outputs)
     return read_table(run.path(*outputs), AICBV_SCORES)
 
 
-def _score(run: Run, learned: list[str], people: list[str]) -> pd.DataFrame:
-    mm = run.profile.grid_mm
-    opened = scatter(open_truth, [(uri, mm) for uri in [*learned, *people]], run.profile.workers)
+def score_generator(
+    cbv: Callable[[np.ndarray], np.ndarray],
+    learned: Sequence[str],
+    people: Sequence[str],
+    mm: int,
+    seed: int,
+    workers: int = 1,
+) -> pd.DataFrame:
+    """Score maps of simulated people beside baselines and ceiling.
+
+    Parameters
+    ----------
+    cbv : callable
+        From a normalised T1w to its map, ml/100 ml.
+    learned, people : sequences of str
+        ``sim:`` URIs: those from whom the baselines are estimated, and those who are scored.
+    mm : {1, 2, 3, 4}
+    seed : int
+        Of the ceiling's regression.
+    workers : int
+
+    Returns
+    -------
+    DataFrame
+        Schema ``AICBV_SCORES``.
+    """
+    opened = scatter(open_truth, [(uri, mm) for uri in [*learned, *people]], workers)
     opened = iter(progress(opened, "Simulated people to score", len(learned) + len(people)))
     # One thread: sums in another order would differ in their last bits.
     with threadpool_limits(1):
-        baselines = fit_baselines([next(opened) for _ in learned], run.profile.seed)
-    generator = load_generator(run)
+        baselines = fit_baselines([next(opened) for _ in learned], seed)
     parts = []
     for number, truth in enumerate(opened, start=1):
-        network = cbv_map(run, generator, truth.t1w)
+        network = cbv(truth.t1w)
         with threadpool_limits(1):
             scores = score_scan(truth, network, baselines)
         parts.append(scores.assign(scan_id=f"simulated-{number:03}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,9 +12,7 @@ from threadpoolctl import threadpool_limits
 from brainage_lib import simulate
 from brainage_lib.data import VolumeStore, VolumeWriter
 from brainage_lib.imaging import grid, normalise
-from brainage_lib.run import Run, progress, scatter
-
-STORE = ("aicbv", "people")
+from brainage_lib.run import progress, scatter
 
 
 class Truth(NamedTuple):
@@ -67,24 +66,29 @@ class Pairs(Sequence):
         return t1w, cbv, t1w > 0
 
 
-def prepare_people(run: Run, uris: Sequence[str], key: str) -> Pairs:
-    """Simulate people and store their pairs in ``aicbv/people``; a killed run goes on.
+def prepare_people(
+    folder: str | os.PathLike, uris: Sequence[str], mm: int, key: str, workers: int = 1
+) -> Pairs:
+    """Simulate people and store their pairs in a folder; a killed call goes on.
 
     Parameters
     ----------
-    run : Run
+    folder : path
     uris : sequence of str
         Of `simulate.training_people`.
+    mm : {1, 2, 3, 4}
+        Voxel of the grid.
     key : str
         Digest of all that the pairs depend on.
+    workers : int
+        Processes.
     """
-    mm = run.profile.grid_mm
-    with VolumeWriter(run.path(*STORE), (2, *grid(mm).shape), key=key) as writer:
+    with VolumeWriter(folder, (2, *grid(mm).shape), key=key) as writer:
         done = set(writer.done)
         left = [(f"{row:06d}", uri) for row, uri in enumerate(uris) if f"{row:06d}" not in done]
-        made = scatter(open_truth, [(uri, mm) for _, uri in left], run.profile.workers)
+        made = scatter(open_truth, [(uri, mm) for _, uri in left], workers)
         for (name, _), truth in zip(
             left, progress(made, "Simulated people", len(left)), strict=True
         ):
             writer.add(name, np.stack([truth.t1w, truth.cbv.astype(np.float16)]))
-    return Pairs(VolumeStore(run.path(*STORE)))
+    return Pairs(VolumeStore(folder))

@@ -70,7 +70,8 @@ def test_scale_of_the_scan_does_not_matter(folder):
 def test_a_simulated_scan_gets_the_map_that_a_run_gives_it(folder):
     uri = simulate.training_people(1, 3)[0]
     result = CliRunner().invoke(
-        app, ["cbv", uri, "--out", str(folder / "s.nii"), "--weights", str(folder / "w.safetensors")]
+        app,
+        ["cbv", uri, "--out", str(folder / "s.nii"), "--weights", str(folder / "w.safetensors")],
     )
     assert result.exit_code == 0, result.output
     from brainage_lib.models import open_generator

@@ -69,7 +69,7 @@ def test_people_are_as_the_networks_see_them():
 
 def test_the_generator_is_trained_once(run, log, monkeypatch):
     assert log["step"].tolist() == [1, 2, 3, 4]
-    monkeypatch.setattr(aicbv, "fit_generator", None)
+    monkeypatch.setattr(aicbv, "teach_generator", None)
     pd.testing.assert_frame_equal(aicbv.fit_aicbv(run), log)
 
 
@@ -77,8 +77,8 @@ def test_an_interrupted_run_simulates_nobody_twice(run, log, tmp_path):
     uris = simulate.training_people(3, run.profile.seed)
     written = sorted(path.name for path in run.path("aicbv", "people").glob("*.npy"))
     before = run.path("aicbv", "people", "index.csv").read_bytes()
-    pairs = people.prepare_people(run, uris, json.loads(
-        run.path("aicbv", "people", "store.json").read_text())["key"])  # fmt: skip
+    key = json.loads(run.path("aicbv", "people", "store.json").read_text())["key"]
+    pairs = people.prepare_people(run.path("aicbv", "people"), uris, 4, key)
     assert written == ["000.npy"]
     assert run.path("aicbv", "people", "index.csv").read_bytes() == before
     t1w, cbv, mask = pairs[2]

@@ -95,7 +95,9 @@ def _backward(
     square = n[:, None] * channels + d[None, :]
     slope = tl.load(A + square, both, 0.0)
     rate = slope * _LOG2_E
-    kept = scratch + program.to(tl.int64) * STEPS * N * W + n[:, None] * W + tl.arange(0, W)[None, :]
+    kept = (
+        scratch + program.to(tl.int64) * STEPS * N * W + n[:, None] * W + tl.arange(0, W)[None, :]
+    )
     carried = tl.zeros((N, W), tl.float32)
     d_rate = tl.zeros((N, W), tl.float32)
     chunks = tl.cdiv(length, STEPS)
