@@ -2,11 +2,15 @@
 
 Forward + backward of one block's scan, batch 1, eight groups, all in one process and in turn;
 the best of a few rounds. Ratios are to mambapy's parallel scan (times are of this machine).
+Memory is what a forward and a backward pass of the compiled scan add to a fresh process, in
+units of one state tensor (length × channels × states in float32).
 Run: ``OMP_WAIT_POLICY=PASSIVE python benchmarks/selective_scan.py [threads]``
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 
@@ -21,8 +25,30 @@ CASES = {  # length, channels, states
     "demo block, 48³ patch": (216, 384, 8),
     "lite block, 64³ patch": (512, 2048, 16),
     "half a lite block, 96³ patch": (1728, 1024, 16),
-    "1/32 of a paper block": (1728, 256, 64),
+    "1/32 of a paper block, 64³": (512, 256, 64),
+    "1/32 of a paper block, 96³": (1728, 256, 64),
+    "long, lite": (4096, 256, 16),
+    "long, paper": (4096, 64, 64),
+    "longest, lite": (32768, 32, 16),
+    "longest, paper": (32768, 8, 64),
 }
+MEMORY_CASES = {"half a lite block, 96³ patch": (1728, 1024, 16), "long, lite": (4096, 256, 16)}
+MEMORY = """
+import re, sys, torch
+from brainage_lib.models import selective_scan_fn
+def mark():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+def run(L, D, N, G=8):
+    inputs = [torch.randn(1, D, L), torch.rand(1, D, L), -torch.rand(D, N),
+              torch.randn(1, G, N, L), torch.randn(1, G, N, L)]
+    for x in inputs:
+        x.requires_grad_()
+    start = mark()
+    selective_scan_fn(*inputs, delta_softplus=True).sum().backward()
+    return (mark() - start) / (4 * L * D * N)
+run(33, 128, 16)
+print(run(*map(int, sys.argv[1:])))
+"""
 
 
 def parallel_scan(u, delta, A, B, C):
@@ -78,6 +104,15 @@ def main(threads: int = 2, rounds: int = 2) -> None:
             f"{name:30}{length:6}{channels:6}{states:4}{best['pscan']:9.3f}"
             f"{ratios['reference']:10.2f}×{best['numba']:9.4f}{ratios['numba']:7.1f}×"
         )
+    if not os.path.exists("/proc/self/status"):
+        return
+    print("\nmemory of forward + backward, in state tensors")
+    for name, case in MEMORY_CASES.items():
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, *map(str, case)],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        print(f"{name:30}{float(done.stdout):6.2f}")
 
 
 if __name__ == "__main__":

@@ -46,8 +46,14 @@ class Chapter:
     began: float = field(default_factory=time.monotonic)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def card(self) -> Card:
-        """Write this chapter's run card, merge all cards into ``card.json``, and return it."""
+    def card(self, selective_scan: str | None = None) -> Card:
+        """Write this chapter's run card, merge all cards into ``card.json``, and return it.
+
+        Parameters
+        ----------
+        selective_scan : str, optional
+            Backend of the generator's scan, of a chapter that uses it.
+        """
         profile = self.run.profile
         facts: dict[str, Any] = {
             "chapter": self.name,
@@ -74,6 +80,8 @@ class Chapter:
                 for path in sorted(self.run.folder.glob(pattern))
             },
         }
+        if selective_scan is not None:
+            facts["selective_scan"] = selective_scan
         write_json(self.run.path("cards", f"{self.name}.json"), facts)
         cards = sorted(self.run.path("cards").glob("*.json"))
         merged = {
@@ -96,10 +104,12 @@ class Card:
         facts = self.facts
         chapter = facts["chapter"]
         versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+        scan = facts.get("selective_scan")
         return [
             ("Data", f"{facts['source']}, profile {facts['profile']}, seed {facts['seed']}"),
             ("Duration", f"{facts['seconds']} s, peak memory {facts['peak_memory_mb']} MB"),
             ("Machine", f"{facts['machine']}, {facts['device']}, Python {facts['python']}"),
+            *([("Selective scan", scan)] if scan else []),
             ("Code", f"commit {facts['commit']}"),
             ("Versions", versions),
             ("Repeat", f"make book PROFILE={facts['profile']}, or: papermill "

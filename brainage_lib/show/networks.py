@@ -12,6 +12,7 @@ from brainage_lib.show.words import count, listed, number, scans_and_people
 MEASURES = {
     "pearson": "Pearson correlation with the true CBV",
     "spearman": "Spearman correlation with the true CBV",
+    "concordance": "Lin's concordance with the true CBV",
     "r2": "R² against the true CBV",
     "residual_r2": "R² within tissue",
     "mae": "mean absolute error (ml/100 ml)",
@@ -211,7 +212,7 @@ def cbv_scores(scores: pd.DataFrame, *, measure: str, source: str) -> Figure:
         axis=MEASURES[measure],
         reference=None,
         title=_scored(table, measure, digits),
-        caption="Mean over scans and its interval. Tissue means and a fixed transform of T1w are "
+        caption="AICBV is a simulation-trained prior. Mean over scans and its interval. Tissue means and a fixed transform of T1w are "
         "baselines; the ceiling is told the true tissue of each voxel as well; "
         f"n = {count(rows['scan_id'].nunique(), 'scan')}",
         source=source,

@@ -183,7 +183,9 @@ def cbv_maps(
     return Picture(
         _likeness(t1w > 0, aicbv, true_cbv, unit),
         captioned(
-            f"Slices of one scan ({_places()} mm), left of the head on the left; n = 1 scan", source
+            "AICBV is a simulation-trained prior, not a measurement. Slices of one scan "
+            f"({_places()} mm), left of the head on the left; n = 1 scan",
+            source,
         ),
         f"Slices of {listed(['T1w', *maps])} of one scan in three views",
         pd.DataFrame(rows),

@@ -170,7 +170,9 @@ AICBV_SCORES = _schema(
         "scan_id": _text(),
         "predictor": _one_of("network", "tissue means", "T1w transform", "ceiling"),
         "region": _one_of("brain", "grey matter", "white matter"),
-        "measure": _one_of("pearson", "spearman", "r2", "residual_r2", "mae", "psnr", "ssim"),
+        "measure": _one_of(
+            "pearson", "spearman", "concordance", "r2", "residual_r2", "mae", "psnr", "ssim"
+        ),
         "value": _number("see measure", nullable=True),
     },
     unique=["scan_id", "predictor", "region", "measure"],

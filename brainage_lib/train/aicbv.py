@@ -19,6 +19,7 @@ from brainage_lib.models import (
     open_generator,
     restore,
     save_weights,
+    scan_backend,
     synthesise,
 )  # fmt: skip
 from brainage_lib.models.shipped import shipped_weights
@@ -103,6 +104,11 @@ def load_generator(run: Run) -> AICBVGenerator:
     generator = AICBVGenerator(settings.size, settings.orders).eval()
     restore(generator, run.path(WEIGHTS))
     return generator.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def scan_in_use() -> str:
+    """Name the backend of the selective scan with which generators compute here."""
+    return scan_backend("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def cbv_map(run: Run, generator: AICBVGenerator, t1w: np.ndarray) -> np.ndarray:

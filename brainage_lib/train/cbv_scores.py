@@ -18,10 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import ndimage, stats
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.isotonic import IsotonicRegression
 
+from brainage_lib.train.losses import structural_similarity
 from brainage_lib.train.people import Truth
 
 PURE = 0.8
@@ -29,6 +31,11 @@ PURE = 0.8
 
 VESSELS = 0.05
 """… and share of large vessels up to which it does."""
+
+
+TISSUE_CEILING = 0.03
+"""Residual R² that the best regression on the signal reaches in pure grey or white matter; it is
+0.00 but in white matter of a scan without noise and with known T1."""
 
 
 class Baselines(NamedTuple):
@@ -112,6 +119,59 @@ def regions(truth: Truth) -> dict[str, np.ndarray]:
     }
 
 
+def agreement(found: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """How far two maps agree over some voxels.
+
+    Parameters
+    ----------
+    found, true : (n,) arrays
+        ml/100 ml.
+
+    Returns
+    -------
+    dict
+        ``pearson``, ``spearman`` and Lin's ``concordance``, 2 cov / (var + var + (difference of
+        means)²); NaN for a constant prediction. ``r2``, 1 − MSE/variance; ``mae`` in ml/100 ml;
+        ``psnr`` in dB, 10·log10(range(true)²/MSE).
+    """
+    found, true = (np.asarray(values, np.float64) for values in (found, true))
+    squares = np.square(found - true).mean()
+    varies = np.ptp(found) > 0 and np.ptp(true) > 0
+    spread = found.var() + true.var() + (found.mean() - true.mean()) ** 2
+    both = np.mean((found - found.mean()) * (true - true.mean()))
+    return {
+        "pearson": float(np.corrcoef(found, true)[0, 1]) if varies else np.nan,
+        "spearman": float(stats.spearmanr(found, true).statistic) if varies else np.nan,
+        "concordance": float(2 * both / spread) if varies else np.nan,
+        "r2": float(1 - squares / true.var()),
+        "mae": float(np.abs(found - true).mean()),
+        "psnr": float(10 * np.log10(np.ptp(true) ** 2 / squares)) if squares else np.nan,
+    }
+
+
+def similarity(found: np.ndarray, true: np.ndarray, mask: np.ndarray) -> float:
+    """Structural similarity of two maps, the mean over the voxels of a mask.
+
+    In windows of 7×7×7 voxels with equal weights, data range = range of ``true`` in the mask;
+    windows that leave the mask see zeros there in both maps, as in the literature, which raises
+    the index at the border.
+
+    Parameters
+    ----------
+    found, true : (x, y, z) arrays
+    mask : (x, y, z) array of bool
+
+    Returns
+    -------
+    float
+        −1–1.
+    """
+    pair = (np.where(mask, volume, 0).astype(np.float32) for volume in (found, true))
+    first, second = (torch.from_numpy(np.pad(volume, 3)[None, None]) for volume in pair)
+    index = structural_similarity(first, second, float(np.ptp(true[mask])))[0, 0].numpy()
+    return float(index[mask].mean(dtype=np.float64))
+
+
 def measure(found: np.ndarray, true: np.ndarray, shares: np.ndarray) -> dict[str, float]:
     """Scores of predicted CBV in the voxels of one region of one scan.
 
@@ -125,21 +185,11 @@ def measure(found: np.ndarray, true: np.ndarray, shares: np.ndarray) -> dict[str
     Returns
     -------
     dict
-        ``pearson``, ``spearman`` (NaN for a constant prediction); ``r2``, 1 − MSE/variance;
-        ``residual_r2``, the squared correlation of what is left of both after a regression on
-        tissue: the most that the map, however scaled, can say beyond it; ``mae`` in
-        ml/100 ml; ``psnr`` in dB, 10·log10(range(true)²/MSE).
+        Those of `agreement`, and ``residual_r2``, the squared correlation of what is left of
+        both after a regression on tissue: the most that the map, however scaled, can say
+        beyond it.
     """
-    squares = np.square(found - true).mean()
-    varies = np.ptp(found) > 0
-    return {
-        "pearson": float(np.corrcoef(found, true)[0, 1]) if varies else np.nan,
-        "spearman": float(stats.spearmanr(found, true).statistic) if varies else np.nan,
-        "r2": float(1 - squares / true.var()),
-        "residual_r2": _residual_r2(found, true, shares),
-        "mae": float(np.abs(found - true).mean()),
-        "psnr": float(10 * np.log10(np.ptp(true) ** 2 / squares)) if squares else np.nan,
-    }
+    return agreement(found, true) | {"residual_r2": _residual_r2(found, true, shares)}
 
 
 def _residual_r2(found: np.ndarray, true: np.ndarray, shares: np.ndarray) -> float:
@@ -184,4 +234,43 @@ def score_scan(truth: Truth, network: np.ndarray, baselines: Baselines) -> pd.Da
         for predictor, values in found.items()
         for name, value in measure(values[inside], true[inside], shares[inside]).items()
     ]
+    for predictor, values in found.items():
+        whole = np.zeros(truth.mask.shape)
+        whole[truth.mask] = values
+        rows.append((predictor, "brain", "ssim", similarity(whole, truth.cbv, truth.mask)))
     return pd.DataFrame(rows, columns=["predictor", "region", "measure", "value"])
+
+
+def above_ceiling(scores: pd.DataFrame, margin: float = 0.02) -> list[str]:
+    """Find where a network says more of blood than can be known: a leak, or another bug.
+
+    Compared by ``residual_r2``, what is said beyond tissue, which no rescaling changes: the
+    ceiling is told the true tissue of every voxel, and in pure grey and white matter the best
+    regression on the signal reaches 0.00 (SCIENCE's Bayes ceiling).
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Schema ``AICBV_SCORES``, without regard to scan_id.
+    margin : float
+        Error of a mean over some scans, R².
+
+    Returns
+    -------
+    list of str
+        A sentence a finding; empty where all is well.
+    """
+    rows = scores[scores["measure"] == "residual_r2"]
+    means = rows.groupby(["region", "predictor"])["value"].mean()
+    findings = []
+    for region in means.index.unique("region"):
+        found, ceiling = means[region, "network"], means[region, "ceiling"]
+        limit = max(ceiling, 0) + margin
+        if region != "brain":
+            limit = min(limit, TISSUE_CEILING + margin)
+        if found > limit:
+            findings.append(
+                f"{region}: the network explains {found:.3f} of what tissue leaves, the ceiling "
+                f"{ceiling:.3f}"
+            )
+    return findings

@@ -13,6 +13,7 @@ from brainage_lib.models import count_parameters, load_weights, open_generator, 
 from brainage_lib.run import GeneratorSettings
 from brainage_lib.simulate import training_people
 from brainage_lib.train.aicbv import BASELINE_PEOPLE, SCORED_PEOPLE, score_generator
+from brainage_lib.train.cbv_scores import above_ceiling
 from brainage_lib.train.teaching import digest_of, teach_generator, teaching_key
 
 PATCH = {4: 48, 3: 48, 2: 64, 1: 96}
@@ -97,6 +98,7 @@ def make_weights(
         "log": [[int(row.step), round(float(row.loss), 5)] for row in log.itertuples()],
         "scored_on": f"{SCORED_PEOPLE} simulated people, neither trained on nor in a cohort",
         "scores": summarise(scores),
+        "above_ceiling": above_ceiling(scores),
         "not_for": list(NOT_FOR if settings.pairs is None else NOT_FOR_PAIRS),
         "licence": "MIT" if settings.pairs is None else "that of the scans it was trained on",
     }

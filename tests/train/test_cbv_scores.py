@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from brainage_lib.train.cbv_scores import fit_baselines, measure, regions, score_scan
+from brainage_lib.train.cbv_scores import (
+    above_ceiling,
+    fit_baselines,
+    measure,
+    regions,
+    score_scan,
+    similarity,
+)  # fmt: skip
 from brainage_lib.train.people import Truth
 
 SHAPE = (14, 14, 14)
@@ -74,6 +81,9 @@ def test_measures_agree_with_their_definitions():
     assert scores["spearman"] == pytest.approx(spearmanr(found, true).statistic)
     assert scores["r2"] == pytest.approx(1 - mse / np.var(true))
     assert scores["psnr"] == pytest.approx(10 * np.log10(np.ptp(true) ** 2 / mse))
+    mean, spread = true.mean() - found.mean(), true.var() + found.var()
+    lin = 2 * np.cov(true, found, bias=True)[0, 1] / (spread + mean**2)
+    assert scores["concordance"] == pytest.approx(lin)
     assert scores["mae"] == pytest.approx(np.abs(found - true).mean())
 
 
@@ -113,3 +123,45 @@ def test_pure_regions_hold_no_vessels():
         assert 0 < inside.sum() < inside.size
         assert (tissue[row, inside] >= 0.8).all()
         assert (tissue[:, inside].sum(axis=0) > 0.95).all()
+
+
+def test_similarity_is_its_formula_window_by_window():
+    rng = np.random.default_rng(0)
+    true, found = rng.random((2, 9, 9, 9))
+    mask = np.zeros(true.shape, bool)
+    mask[3:6, 3:6, 3:6] = True
+    true, found = true * mask, found * mask
+    span = np.ptp(true[mask])
+    values = []
+    for x, y, z in np.argwhere(mask):
+        box = tuple(slice(place - 3, place + 4) for place in (x, y, z))
+        a, b = true[box].ravel(), found[box].ravel()
+        low, high = (0.01 * span) ** 2, (0.03 * span) ** 2
+        covariance = np.cov(a, b, bias=True)[0, 1]
+        same = (2 * a.mean() * b.mean() + low) / (a.mean() ** 2 + b.mean() ** 2 + low)
+        values.append(same * (2 * covariance + high) / (a.var() + b.var() + high))
+    assert similarity(found, true, mask) == pytest.approx(np.mean(values), rel=1e-3)
+    assert similarity(true, true, mask) == pytest.approx(1, abs=1e-5)
+
+
+def leaking(truth, share):
+    """A map that knows some of the noise of this person's blood, which no T1w shows."""
+    rng = np.random.default_rng(5)
+    tissue = 5 * truth.tissue[0] + 2 * truth.tissue[1]
+    own = truth.cbv - tissue
+    return tissue + share * own + (1 - share) * own.std() * rng.standard_normal(own.shape)
+
+
+def test_a_network_above_the_ceiling_is_found_out():
+    people = [person(seed, own=1.0, vessels=False) for seed in range(4)]
+    baselines = fit_baselines(people, seed=0)
+    truth = person(40, own=1.0, vessels=False)
+    for share, found in ((0.0, False), (0.8, True)):
+        scores = score_scan(truth, leaking(truth, share), baselines)
+        assert bool(above_ceiling(scores)) == found
+    means = np.zeros(truth.mask.shape)
+    means[truth.mask] = 4.0
+    assert above_ceiling(score_scan(truth, means, baselines)) == []
+    assert "grey matter: the network explains" in " ".join(
+        above_ceiling(score_scan(truth, truth.cbv, baselines))
+    )

@@ -11,11 +11,13 @@ import yaml
 
 from brainage_lib import simulate
 from brainage_lib.data import VolumeStore, VolumeWriter
-from brainage_lib.errors import UserError
+from brainage_lib.errors import BadInput, UserError, WrongUsage
 from brainage_lib.imaging import grid
+from brainage_lib.models import load_weights, save_weights, shipped
 from brainage_lib.run import scatter, start_run
 from brainage_lib.tables import MANIFEST, QUALITY, write_table
 from brainage_lib.train import aicbv, people
+from brainage_lib.train.cbv_scores import above_ceiling
 
 PROFILE = {
     "cohort": "none.csv", "grid_mm": 4, "modes": ["paper"], "folds": 2, "epochs": 1,
@@ -112,6 +114,7 @@ def test_scores_are_of_people_outside_cohort_and_training(run, maps, monkeypatch
     scores = aicbv.score_aicbv(run)
     assert set(scores["predictor"]) == {"network", "tissue means", "T1w transform", "ceiling"}
     assert set(scores["scan_id"]) == {"simulated-001", "simulated-002"}
+    assert above_ceiling(scores) == []
     learned, scored = asked[:3], asked[3:]
     assert learned == simulate.training_people(3, run.profile.seed)
     assert len(scored) == 2
@@ -144,3 +147,30 @@ def test_a_process_that_is_ended_is_said():
 
     with pytest.raises(UserError, match="fewer workers"):
         list(scatter(os._exit, [(1,), (1,)], 2))
+
+
+def test_a_profile_that_names_weights_trains_nothing(run, log, tmp_path, monkeypatch):
+    """The weights, the log of their card, and a clear error where they do not fit."""
+    monkeypatch.setattr(aicbv, "teach_generator", None)
+    state, facts = load_weights(run.path(aicbv.WEIGHTS))
+    save_weights(state, tmp_path / "w.safetensors", facts, half=True)
+    (tmp_path / "w.json").write_text(json.dumps({"log": [[2, 3.5], [4, 2.5]]}))
+    generator = {"size": "demo", "patch": 32, "overlap": 0.25}
+    generator["weights"] = str(tmp_path / "w.safetensors")
+    asked = tmp_path / "asked.yml"
+    asked.write_text(yaml.safe_dump(PROFILE | {"generator": generator}))
+    found = aicbv.fit_aicbv(other := start_run(tmp_path / "other", asked))
+    assert found.to_numpy().tolist() == [[2, 3.5], [4, 2.5]]
+    for name, tensor in aicbv.load_generator(other).state_dict().items():
+        np.testing.assert_array_equal(tensor, state[name].half().float(), err_msg=name)
+    asked.write_text(yaml.safe_dump(PROFILE | {"generator": generator, "grid_mm": 2}))
+    with pytest.raises(BadInput, match="grid_mm: the profile has 2, these weights have 4"):
+        aicbv.fit_aicbv(start_run(tmp_path / "coarse", asked))
+    asked.write_text(yaml.safe_dump(PROFILE | {"generator": generator | {"weights": "shipped"}}))
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    monkeypatch.setattr(aicbv, "shipped_weights", lambda mm: shipped.shipped_weights(mm, tmp_path))
+    with pytest.raises(WrongUsage, match="no weights are shipped for 4 mm"):
+        aicbv.fit_aicbv(start_run(tmp_path / "shipped", asked))
+    (tmp_path / "w.safetensors").rename(tmp_path / "aicbv-4mm.safetensors")
+    assert len(aicbv.fit_aicbv(start_run(tmp_path / "shipped", asked))) == 0
+    assert shipped.shipped_grids(tmp_path) == [4]
