@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from brainage_lib.stats.corrected import refuse_corrected
+
 REPLICATES = 10_000
 LEVEL = 0.95
 # Weights drawn at a time: 2 million integers are 16 MB.
@@ -188,6 +190,7 @@ def mae_with_interval(
     mae, low, high : float
         Years; the limits are NaN with fewer than two participants.
     """
+    refuse_corrected(rows, "accuracy")
     value = mae(rows["age"], rows["predicted_age"])
     if rows["participant_id"].nunique() < 2:
         return value, float("nan"), float("nan")
@@ -226,6 +229,7 @@ def paired_differences(
         percentile interval), p (two-sided), p_holm (Holm over ``pairs``). Without two
         participants the interval and p are NaN.
     """
+    refuse_corrected(errors, "accuracy")
     absolute = errors.abs()
     columns = np.column_stack(
         [np.ones(len(errors)), *(absolute[a] - absolute[b] for a, b in pairs)]
@@ -257,6 +261,7 @@ def paired_differences(
 
 
 def _errors(age: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    refuse_corrected(predicted, "accuracy")
     age, predicted = np.asarray(age, dtype=float), np.asarray(predicted, dtype=float)
     if age.shape != predicted.shape:
         raise ValueError(f"ages have shape {age.shape}, predictions {predicted.shape}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from brainage_lib.stats.corrected import refuse_corrected
 from brainage_lib.stats.metrics import REPLICATES, mae_with_interval
 
 NETWORK = ["recipe", "mode", "net", "seed"]
@@ -28,6 +29,7 @@ def network_errors(
         guess_mae (years): the last one is the error of saying the tested people's median age of
         everyone.
     """
+    refuse_corrected(predictions, "predictions")
     rows = []
     test = predictions[predictions["role"] == "test"]
     for key, part in test.groupby(NETWORK, sort=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from brainage_lib.errors import BadInput
+from brainage_lib.stats.corrected import refuse_corrected
 from brainage_lib.tables import PREDICTIONS
 from brainage_lib.tables.files import check_table
 
@@ -38,6 +39,7 @@ def widen(predictions: pd.DataFrame) -> pd.DataFrame:
         ways.
     """
     where = "predictions"
+    refuse_corrected(predictions, where)
     if "recipe" not in predictions.columns:
         predictions = predictions.assign(recipe="given")
     table = check_table(predictions.reset_index(drop=True), PREDICTIONS, where)
