@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from brainage_lib.stats.bias import fold_corrected_gaps
 from brainage_lib.stats.metrics import (
     REPLICATES,
     age_sd,
@@ -28,30 +29,40 @@ def by_sex(stacked: Stacked, replicates: int = REPLICATES, seed: int = 0) -> pd.
     -------
     DataFrame
         Schema ``BY_SEX``; years, intervals by participant. The row "F − M" is the difference
-        of the two, with both sizes added. A sex that is not there has n = 0.
+        of the two, with both sizes added. ``corrected_gap`` is the gap less that of controls
+        of the same age (linear): where women and men are of different ages, the raw gap
+        differs by regression towards the mean alone. A sex that is not there has n = 0.
     """
     found = []
-    for key, rows in by_model(stacked):
-        error = rows["error"].to_numpy()
+    for key, rows in by_model(stacked, seed=seed):
+        measures = {
+            "mae": rows["error"].abs().to_numpy(),
+            "gap": rows["error"].to_numpy(),
+            "corrected_gap": fold_corrected_gaps(rows).to_numpy(),
+        }
         members = np.column_stack([rows["sex"] == sex for sex in SEXES])
-        values = np.column_stack([np.abs(error)] * 2 + [error] * 2)
-        twice = np.concatenate([members, members], axis=1)
-        draws = resampled_means(rows["participant_id"], values, twice, replicates, seed)
-        means = np.array([_mean(values[inside, k]) for k, inside in enumerate(twice.T)])
-        people = [rows.loc[inside, "participant_id"].nunique() for inside in members.T]
+        known = members & ~np.isnan(measures["corrected_gap"])[:, None]
+        inside = np.concatenate([members, members, known], axis=1)
+        values = np.repeat(np.column_stack(list(measures.values())), 2, axis=1)
+        means = np.array([_mean(values[here, k]) for k, here in enumerate(inside.T)])
+        draws = resampled_means(rows["participant_id"], values, inside, replicates, seed)
+        people = [rows.loc[here, "participant_id"].nunique() for here in members.T]
         for place, sex in enumerate((*SEXES, "F − M")):
-            inside = members[:, place] if place < 2 else members.any(axis=1)
-            sure = people[place] > 1 if place < 2 else min(people) > 1
-            row = {**key, "sex": sex, "n_scans": int(inside.sum())}
-            row["n_participants"] = rows.loc[inside, "participant_id"].nunique()
-            for name, first in (("mae", 0), ("gap", 2)):
-                drawn = draws[:, [first, first + 1]]
-                value, drawn = (
-                    (means[first + place], drawn[:, place])
-                    if place < 2
-                    else (means[first] - means[first + 1], drawn[:, 0] - drawn[:, 1])
-                )
-                low, high = percentile_interval(drawn) if sure else (np.nan, np.nan)
+            here = members[:, place] if place < 2 else members.any(axis=1)
+            fewest = people[place] if place < 2 else min(people)
+            row = {
+                **key,
+                "sex": sex,
+                "n_scans": int(here.sum()),
+                "n_participants": rows.loc[here, "participant_id"].nunique(),
+            }
+            for number, name in enumerate(measures):
+                pair, drawn = means[2 * number :][:2], draws[:, 2 * number : 2 * number + 2]
+                if place < 2:
+                    value, drawn = pair[place], drawn[:, place]
+                else:
+                    value, drawn = pair[0] - pair[1], drawn[:, 0] - drawn[:, 1]
+                low, high = percentile_interval(drawn) if fewest > 1 else (np.nan, np.nan)
                 row |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
             sizes = members.sum(axis=0)
             row["small"] = bool((sizes[place] if place < 2 else sizes.min()) < SMALL)

@@ -83,10 +83,13 @@ BY_SEX = _schema(
         **_SIZES,
         **_MAE,
         **{name: _number("years") for name in ("gap", "gap_low", "gap_high")},
+        # Less the mean gap at that age: women and men need not be of the same ages.
+        **{name: _number("years") for name in ("corrected_gap", "corrected_gap_low",
+                                               "corrected_gap_high")},
         "small": _flag(),
     },
     [*_WHICH, "sex"],
-)
+)  # fmt: skip
 
 STUDIES = _schema(
     "studies at equal ages",
