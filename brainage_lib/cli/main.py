@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from brainage_lib import __version__
-from brainage_lib.cli import cbv, fetch, images, manifest, record
+from brainage_lib.cli import cbv, fetch, images, manifest, record, statistics
 from brainage_lib.errors import UserError, WrongUsage
 
 app = typer.Typer(
@@ -24,6 +23,7 @@ record.register(app)
 fetch.register(app)
 images.register(app)
 cbv.register(app)
+statistics.register(app)
 
 
 def main() -> None:
@@ -79,40 +79,6 @@ def train_command(
         typer.echo(
             f"{row.recipe} {row.mode} {row.net} fold {row.fold}: epoch {row.best_epoch} of "
             f"{row.epochs}, validation MAE {row.validation_mae:.2f} years"
-        )
-
-
-@app.command("stats")
-def stats_command(
-    predictions: Annotated[Path, typer.Argument(help="A predictions table (CSV).")],
-    out: Annotated[Path, typer.Option(help="Folder for the tables; it is created.")],
-    replicates: Annotated[int, typer.Option(min=100, help="Replicates of the bootstrap.")] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
-) -> None:
-    """Stack anyone's predictions and write Tables 1, 2 and 3, the ANOVA and the coefficients.
-
-    The table has a row a scan, network and fold, with the columns that the book's page
-    *Your own cohort* lists. Example: `brainage stats predictions.csv --out tables`
-    """
-    from brainage_lib import stats, tables
-
-    stacked = stats.stack(tables.read_table(predictions, tables.PREDICTIONS))
-    results = {
-        "table1": (stats.table1(stacked, replicates, seed), tables.TABLE1),
-        "table2": (stats.table2(stacked, replicates, seed), tables.TABLE2),
-        "table3": (stats.table3(stacked, replicates, seed), tables.TABLE3),
-        "anova": (stats.anova(stacked, replicates, seed), tables.ANOVA),
-        "coefficients": (stacked.coefficients, tables.COEFFICIENTS),
-    }
-    for warning in stacked.warnings:
-        typer.echo(f"brainage: {warning}", err=True)
-    for name, (table, schema) in results.items():
-        tables.write_table(table, out / f"{name}.csv", schema)
-    stats.save_model_json(stacked, out / "model.json")
-    for row in results["table1"][0].itertuples():
-        typer.echo(
-            f"{row.mode:5} {row.fitted_on:11} {row.model:3} MAE {row.mae:5.2f} "
-            f"({row.mae_low:.2f} to {row.mae_high:.2f}) years, R2 {row.r2:.3f}, n {row.n_scans}"
         )
 
 

@@ -142,8 +142,6 @@ def fold_corrected_gaps(rows: pd.DataFrame, kind: Kind = "linear") -> pd.Series:
     return corrected
 
 
-def _less_mean(
-    bias: LinearBias | LowessBias, age: np.ndarray, predicted: np.ndarray
-) -> np.ndarray:
+def _less_mean(bias: LinearBias | LowessBias, age: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     age = np.asarray(age, dtype=float)
     return np.asarray(predicted, dtype=float) - age - bias.mean_gap(age)

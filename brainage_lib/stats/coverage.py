@@ -137,7 +137,9 @@ def _share(covered: pd.Series, width: pd.Series, level: float) -> dict:
         return unknown | {"verdict": "not known"}
     low, high = coverage_band(len(covered), level)
     share = float(covered.mean())
-    verdict = "too few" if share < low - 1e-12 else "too many" if share > high + 1e-12 else "as said"
+    verdict = (
+        "too few" if share < low - 1e-12 else "too many" if share > high + 1e-12 else "as said"
+    )
     return {
         "covered": share,
         "band_low": low,

@@ -118,9 +118,7 @@ def studies(stacked: Stacked, replicates: int = REPLICATES, seed: int = 0) -> pd
     return pd.DataFrame(found)
 
 
-def left_out_studies(
-    stacked: Stacked, replicates: int = REPLICATES, seed: int = 0
-) -> pd.DataFrame:
+def left_out_studies(stacked: Stacked, replicates: int = REPLICATES, seed: int = 0) -> pd.DataFrame:
     """MAE of each project with the stacking fitted on the other projects alone.
 
     From predictions one can leave a study out of the stacking; whether the networks had seen

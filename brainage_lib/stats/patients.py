@@ -75,9 +75,7 @@ def patients(stacked: Stacked, replicates: int = REPLICATES, seed: int = 0) -> p
     return pd.DataFrame(found)
 
 
-def bias_over_age(
-    stacked: Stacked, replicates: int = REPLICATES, seed: int = 0
-) -> pd.DataFrame:
+def bias_over_age(stacked: Stacked, replicates: int = REPLICATES, seed: int = 0) -> pd.DataFrame:
     """Slope of the tested controls' gap over age, raw and after each correction.
 
     Returns

@@ -271,10 +271,11 @@ LADDER_NULL = _schema(
         "question": _text(),
         "truth": _text(),
         "n_scans": _count(),
+        "folds": _count(),
         "tables": _count(),
         "gain": _number("years"),
         **{name: _number("0–1", _SHARE) for name in ("rate", "rate_low", "rate_high")},
         "wanted": _number("0–1", _SHARE),
     },
-    ["recipe", "mode", "question", "n_scans"],
+    ["recipe", "mode", "question", "n_scans", "folds"],
 )
