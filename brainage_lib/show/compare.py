@@ -63,7 +63,7 @@ def three_columns(
     title, caption, source, name : str
         As in `Shown`; ``source`` says where this run's scans come from.
     recorded_source : str
-        The same for the recorded run.
+        The same for the recorded run; empty where no run could be expected to be recorded.
     """
     sources = _sources(paper, recorded, this_run)
     keys = _keys(sources, list(by))
@@ -110,9 +110,10 @@ def three_columns(
         columns=[*by, "measure", "source", "value", "low", "high", "n_scans"],
     )
     small = "Small print: 95 % interval; n counts scans. "
+    said = _of_recording(sources, recorded_source)
     return Table(
         title,
-        captioned(f"{small}{caption.rstrip('. ')}{_of_recording(sources)}", source),
+        captioned(f"{small}{caption.rstrip('. ')}{said}", source),
         f"Table by {', '.join(by.values())}: paper, recorded run and this run in columns",
         long,
         name,
@@ -132,11 +133,11 @@ def _sources(
     }
 
 
-def _of_recording(sources: Sources) -> str:
+def _of_recording(sources: Sources, recorded_source: str) -> str:
     """Say what a caption adds: that nothing is recorded, or why something is hidden."""
     recorded = sources.get("recorded")
     if recorded is None:
-        return f". {NO_RECORDING}"
+        return f". {NO_RECORDING}" if recorded_source else ""
     return f". {WHY_HIDDEN}" if "hidden" in recorded and recorded["hidden"].any() else ""
 
 
@@ -284,7 +285,7 @@ def mae_by_group_table(
         lowest_counts(this_run, group),
         captioned(
             "MAE in years on the test scans, 95 % interval below it; n counts scans; † marks "
-            f"groups of fewer than {SMALL} scans{_of_recording(sources)}",
+            f"groups of fewer than {SMALL} scans{_of_recording(sources, recorded_source)}",
             source,
         ),
         f"Table of the mean absolute error by {head}: paper, recorded run and this run",

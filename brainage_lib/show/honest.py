@@ -11,7 +11,6 @@ from brainage_lib.show.words import (
     count,
     listed,
     number,
-    percent,
     with_interval,
     with_unit,
 )
@@ -25,6 +24,9 @@ def inflation_table(found: pd.DataFrame, *, source: str) -> Table:
     found : DataFrame
         Schema INFLATION, of one recipe.
     """
+    # Comparisons of one kind below each other, whatever their mode.
+    kinds = {name: place for place, name in enumerate(dict.fromkeys(found["what"]))}
+    found = found.sort_values("what", key=lambda what: what.map(kinds), kind="stable")
     rows = found.assign(
         sizes=[f"{row.n_honest:,} / {row.n_flattered:,}" for row in found.itertuples()],
         rows=found["honest_rows"] + " / " + found["flattered_rows"],
@@ -75,8 +77,8 @@ def false_alarm_chart(found: pd.DataFrame, *, source: str) -> Figure:
         reference=5.0,
         digits=1,
         title="A second network that brings new people nothing is called useful in "
-        f"{percent(fitted['rate'])} of tables on rows that the networks learned from, in "
-        f"{percent(new['rate'])} out of fold",
+        f"{number(100 * fitted['rate'], 1)} % of tables on rows that the networks learned from, in "
+        f"{number(100 * new['rate'], 1)} % out of fold",
         caption=f"Simulated with these networks' own errors, {int(fitted['tables']):,} tables "
         "each; dashed: the 5 % that the test promises. On new people the useless network would "
         f"change the squared error by {number(fitted['null_gain'], 1)} % (negative: for the "

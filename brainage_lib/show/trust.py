@@ -80,7 +80,7 @@ def coverage_by_group(table: pd.DataFrame, *, source: str) -> Figure:
         range=[-0.6, len(rows) - 0.4],
         showgrid=False,
     )
-    fig.update_xaxes(range=[min(40.0, *(100 * known["covered"])) if len(known) else 0, 103])
+    fig.update_xaxes(range=[min([40.0, *(100 * known["covered"])]) - 4, 104])
     return finished(
         fig,
         title=_covered(rows, level),

@@ -187,11 +187,14 @@ def analyse(
     )
 
 
+_FEW = "the predictions of a network are constant, or fewer than 10 scans are tested"
 _WHY = {
+    "ladder_null": "simulated for the sound mode alone",
     "left_out": "no study can be left out: it takes sound mode, and other studies to fit on",
     "reliability": "fewer than two tested controls have two sessions",
     "patients": "no patients are among the tested rows or the rows apart",
-    "false_alarms": "no training rows in the table: networks on what they learned cannot be seen",
+    "false_alarms": "fewer than 10 training rows: how networks err on what they learned from "
+    "cannot be seen",
 }
 
 
@@ -222,40 +225,31 @@ def _of_second_networks(
 ) -> dict[str, pd.DataFrame]:
     """Climb the ladder of each recipe and mode, and simulate how often its tests are wrong."""
     found: dict[str, list[pd.DataFrame]] = {"ladder": [], "ladder_null": [], "false_alarms": []}
-    named = _with_recipe(predictions)
-    pairs = stacked.inputs[["recipe", "mode"]].drop_duplicates().itertuples(index=False)
-    for recipe, mode in pairs:
+    named, seed = _with_recipe(predictions), draws["seed"]
+    pairs = stacked.inputs[["recipe", "mode"]].drop_duplicates()
+    for recipe, modes in pairs.groupby("recipe", sort=False)["mode"]:
         rows = named[named["recipe"] == recipe]
-        found["ladder"].append(ladder(rows, recipe, mode, **draws))
-        if _varied(stacked, recipe, mode):
+        found["ladder"] += [ladder(rows, recipe, mode, **draws) for mode in modes]
+        if not all(_varied(stacked, recipe, mode) for mode in modes):
+            missing["false_alarms"] = missing["ladder_null"] = _FEW
+            continue
+        found["false_alarms"].append(false_alarms(rows, recipe, tables=simulated, seed=seed))
+        if "sound" in set(modes):
             found["ladder_null"].append(
-                ladder_null(rows, recipe, mode, tables=simulated, seed=draws["seed"])
-                if mode == "sound"
-                else pd.DataFrame()
-            )
-    for recipe in dict.fromkeys(stacked.inputs["recipe"]):
-        if all(_varied(stacked, recipe, mode) for mode in ("paper", "sound")):
-            rows = named[named["recipe"] == recipe]
-            found["false_alarms"].append(
-                false_alarms(rows, recipe, tables=simulated, seed=draws["seed"])
+                ladder_null(rows, recipe, "sound", tables=simulated, seed=seed)
             )
     whole = {}
     for name, parts in found.items():
         parts = [part for part in parts if len(part)]
         if parts:
+            missing.pop(name, None)
             whole[name] = pd.concat(parts, ignore_index=True)
-        elif name != "false_alarms":
-            missing[name] = "the predictions are constant, or there are fewer than 10 of them"
-    if "ladder_null" not in whole and "sound" not in set(stacked.inputs["mode"]):
-        missing["ladder_null"] = "simulated for the sound mode alone"
     return whole
 
 
 def _varied(stacked: Stacked, recipe: str, mode: str) -> bool:
     """Whether both networks have errors that differ from scan to scan, in enough scans."""
     rows = stacked.inputs[(stacked.inputs["recipe"] == recipe) & (stacked.inputs["mode"] == mode)]
-    if rows.empty:
-        return True
     test = rows[rows["role"] == "test"]
     return len(test) >= 10 and all(np.ptp(test[net]) > 0 for net in ("T", "A"))
 

@@ -179,10 +179,19 @@ def _sound_fits(recipe: str, block: pd.DataFrame, warnings: list[str]) -> Iterat
     where = f"predictions, recipe {recipe}, sound mode"
     test = block[block["role"] == "test"]
     folds = sorted(test["fold"].unique())
+    without = sorted(set(block["fold"]) - set(folds))
     if len(folds) < 2:
+        lacking = f"; there are none in fold {_listed(without)}" if without else ""
         raise BadInput(
             where,
-            [f"test rows in {len(folds)} fold(s): out-of-fold stacking needs at least two folds"],
+            [f"test rows in {len(folds)} fold(s): out-of-fold stacking needs at least two folds"
+             + lacking],
+        )  # fmt: skip
+    without += sorted(set(range(max(folds))) - set(folds) - set(without))
+    if without:
+        warnings.append(
+            f"{recipe}, sound mode: fold {_listed(without)} has no test rows; whom it should test "
+            "is missing in every table"
         )
     in_folds = test.groupby("participant_id")["fold"].nunique()
     twice = list(in_folds[in_folds > 1].index)
@@ -205,6 +214,10 @@ def _sound_fits(recipe: str, block: pd.DataFrame, warnings: list[str]) -> Iterat
         _enough(others, where, f"test rows of controls outside fold {fold}")
         yield "out-of-fold", fold, others, test[test["fold"] == fold]
     yield "out-of-fold", pd.NA, controls, _average(block[block["role"] == "apart"])
+
+
+def _listed(folds: list[int]) -> str:
+    return ", ".join(str(int(fold)) for fold in folds)
 
 
 def _average(apart: pd.DataFrame) -> pd.DataFrame:

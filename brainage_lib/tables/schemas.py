@@ -158,7 +158,8 @@ PREDICTIONS = _schema(
         "fold": _count(),
         "net": _text(),
         "seed": _count(),
-        "predicted_age": _number("years"),
+        # Networks may say odd things, but neither infinity nor days in place of years.
+        "predicted_age": _number("years", Check.in_range(-1000, 1000)),
     },
     unique=["scan_id", "recipe", "mode", "fold", "net", "seed"],
     add_missing_columns=True,
