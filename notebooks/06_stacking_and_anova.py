@@ -30,6 +30,7 @@ from brainage_lib.run import open_chapter
 from brainage_lib.tables import (
     ANOVA,
     COEFFICIENTS,
+    INFLATION,
     PREDICTIONS,
     TABLE1,
     Recorded,
@@ -93,6 +94,16 @@ differences = stats.compare_models(stacked, **resampling)
 show.differences(choose(differences, **settings.headline), source=run.source, name="differences")
 
 # %% [markdown]
+# How much of the error is skill at all? Everyone could be said to have the same age.
+
+# %%
+show.guess_table(
+    stats.guesses(stacked, **resampling),
+    stats.network_errors(predictions, **resampling),
+    source=run.source,
+)
+
+# %% [markdown]
 # ## ANOVA
 #
 # The paper compares nested models by an F test and prints p < 2.2e-16 for T against TA and for A against TA, and 0.02 for TA against TAS. Such a test belongs to the rows on which the regression was fitted. Fitted on rows that the networks have memorised, the residuals are far too small and the p-values with them.
@@ -107,6 +118,16 @@ show.anova_table(
     source=run.source,
     headline=settings.headline,
 )
+
+# %% [markdown]
+# ## What flatters
+#
+# Errors look smaller where the tested rows, or the people, are not new. Each way in which they are not is measured here, with its interval: what the networks learned from, what the stacking was fitted on, people with a scan in both parts of the split. The last lines are what the F test sees: how much of the squared error one more term takes away on the rows of the fit, and on test rows.
+
+# %%
+inflation = stats.inflation(stacked, **resampling)
+write_table(inflation, run.path("stacking", "inflation.csv"), INFLATION)
+show.inflation_table(choose(inflation, recipe=settings.headline["recipe"]), source=run.source)
 
 # %% [markdown]
 # ## Coefficients, and sex

@@ -28,7 +28,14 @@ profile = "demo"
 from brainage_lib import show, stats
 from brainage_lib.run import open_chapter
 from brainage_lib.tables import (
+    BIAS,
+    BY_SEX,
+    COVERAGE,
+    LEFT_OUT,
+    PATIENTS,
     PREDICTIONS,
+    RELIABILITY,
+    STUDIES,
     TABLE2,
     TABLE3,
     Recorded,
@@ -90,12 +97,100 @@ show.mae_by_group_table(
 )
 
 # %% [markdown]
-# Studies differ in age range before they differ in anything else: a study of students is easy, because nobody in it can be far from twenty. Errors of studies cannot be ranked without their age spread ([chapter 1](01_data_curation.ipynb)).
+# Studies differ in age range before they differ in anything else: a study of students is easy, because nobody in it can be far from twenty. Errors of studies cannot be ranked without their age spread ([chapter 1](01_data_curation.ipynb)). So each scan is expected to err as all tested scans of its decade do, and a study's error is compared with what its ages alone explain.
+
+# %%
+model = "TA"
+studies = stats.studies(stacked, **resampling)
+write_table(studies, run.path("studies.csv"), STUDIES)
+show.studies_chart(choose(studies, **settings.headline, model=model), source=run.source)
+
+# %% [markdown]
+# ### A study that was not there
 #
+# The regression can be fitted without a study. The networks have still seen it, unless each study is a fold.
+
+# %%
+left_out = stats.left_out_studies(stacked, **resampling)
+if len(left_out):
+    write_table(left_out, run.path("left_out.csv"), LEFT_OUT)
+    rows = choose(left_out, recipe=settings.headline["recipe"], model=model)
+    alone = show.left_out_chart(rows, source=run.source)
+else:
+    alone = show.Note("No study can be left out: that takes the sound mode and several studies")
+alone
+
+# %% [markdown]
+# ## Women and men
+#
+# The paper reads its sex coefficient as male brains looking older. A gap of women against men is such a difference only at equal ages.
+
+# %%
+by_sex = stats.by_sex(stacked, **resampling)
+write_table(by_sex, run.path("by_sex.csv"), BY_SEX)
+show.by_sex_table(choose(by_sex, **settings.headline), source=run.source)
+
+# %% [markdown]
+# ## Intervals that hold what they say
+#
+# An interval of 90 % should contain nine of ten ages: over all, and among the young, the old, and in each study. Its half-width is a quantile of the errors of other people (split conformal prediction). One half-width for all is right on average and wrong where errors differ; the locally weighted kind is wide where the model errs much.
+
+# %%
+coverage = stats.coverage(stacked, seed=settings.seed)
+write_table(coverage, run.path("coverage.csv"), COVERAGE)
+of_model = choose(coverage, **settings.headline, model=model)
+show.coverage_by_group(choose(of_model, kind="constant"), source=run.source)
+
+# %%
+show.coverage_by_group(choose(of_model, kind="local"), source=run.source)
+
+# %% [markdown]
+# ## The gap over age
+#
+# Every regression pulls towards the mean, so that the gap falls with age. It can be taken out with a line or a smooth curve fitted on other people. That uses the true age: a corrected value is for comparing people, and no table of errors accepts it.
+
+# %%
+bias = stats.bias_over_age(stacked, **resampling)
+write_table(bias, run.path("bias.csv"), BIAS)
+show.bias_slopes(choose(bias, **settings.headline), source=run.source)
+
+# %% [markdown]
+# ## Patients
+#
+# They are never trained on in the sound mode. A larger gap is what the field hopes for.
+
+# %%
+patients = stats.patients(stacked, **resampling)
+if len(patients):
+    write_table(patients, run.path("patients.csv"), PATIENTS)
+    rows = choose(patients, **settings.headline, model=model)
+    rows = rows[(rows["diagnosis"] == rows["diagnosis"].iloc[0]) | ~rows["small"]]
+    gaps = show.patients_against_controls(rows, source=run.source)
+else:
+    gaps = show.Note("There are no patients in this cohort")
+gaps
+
+# %% [markdown]
+# ## The same person again
+#
+# A gap means something for a person only if a second scan gives it again.
+
+# %%
+repeated = stats.repeated_scans(stacked, **resampling)
+kind_of = {name: settings.headline[name] for name in ("recipe", "mode")}
+pairs = stats.pairs_of(stacked, **kind_of, model=model)
+agreement = None
+if len(repeated):
+    write_table(repeated, run.path("reliability.csv"), RELIABILITY)
+    found = choose(repeated, **kind_of, model=model)
+    agreement = found.iloc[0] if len(found) else None
+show.bland_altman(pairs, agreement, source=run.source)
+
+# %% [markdown]
 # ## Doubts
 #
-# - Sixteen groups and thirteen studies are twenty-nine comparisons. A group in which one model has the lowest error is not a finding: look whether the intervals in it exclude one another.
-# - A table by sex, and tests of these differences, are not here yet.
+# - Sixteen groups and thirteen studies are twenty-nine comparisons. A group in which one model has the lowest error is not a finding: look whether the intervals in it exclude one another. The same holds for the twenty-five groups of a coverage chart, of which one or two lie beyond their bands by luck.
+# - Bands and intervals hold the luck of who was tested. Scans of one person count as several in the bands.
 # - In sound mode every control is tested once, so that the groups are larger than in paper mode and the numbers are those of several networks.
 
 # %% tags=["remove-input"]

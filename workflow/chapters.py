@@ -51,6 +51,7 @@ CHAPTERS = {
             "stacking/table1.csv",
             "stacking/anova.csv",
             "stacking/coefficients.csv",
+            "stacking/inflation.csv",
             "stacking/model.json",
             "stacking/calibration.json",
         ),
@@ -65,7 +66,7 @@ CHAPTERS = {
     ),
     "07_by_age_and_study": Chapter(
         ("06_stacking_and_anova",),
-        ("table2.csv", "table3.csv"),
+        ("table2.csv", "table3.csv", "studies.csv", "by_sex.csv", "coverage.csv", "bias.csv"),
         ("table1.csv", "table2.csv", "table3.csv"),
     ),
     "08_where_the_networks_look": Chapter(
@@ -75,7 +76,7 @@ CHAPTERS = {
     ),
     "09_does_cbv_help": Chapter(
         ("05_vgg8_training", "06_stacking_and_anova"),
-        ("cbv/ladder.csv",),
+        ("cbv/ladder.csv", "cbv/ladder_null.csv"),
         ("table1.csv", "ladder.csv"),
     ),
     "10_the_claims": Chapter(

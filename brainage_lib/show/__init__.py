@@ -23,6 +23,15 @@ from brainage_lib.show.figure3 import (
     model_scatter,
 )
 from brainage_lib.show.groups import mae_by_group
+from brainage_lib.show.honest import (
+    by_sex_table,
+    false_alarm_chart,
+    guess_table,
+    inflation_table,
+    ladder_null_table,
+    left_out_chart,
+    studies_chart,
+)
 from brainage_lib.show.intervals import (
     control_ladder,
     difference_sentence,
@@ -50,6 +59,12 @@ from brainage_lib.show.recorded import (
 )
 from brainage_lib.show.stacking import anova_table, coefficients_table, table1
 from brainage_lib.show.table import Measure, Table, glue_number, table
+from brainage_lib.show.trust import (
+    bias_slopes,
+    bland_altman,
+    coverage_by_group,
+    patients_against_controls,
+)
 from brainage_lib.show.words import count, listed, number, p_value, percent, with_interval
 
 __all__ = [
@@ -66,6 +81,9 @@ __all__ = [
     "ages_by_split",
     "ages_by_study",
     "anova_table",
+    "bias_slopes",
+    "bland_altman",
+    "by_sex_table",
     "cbv_maps",
     "cbv_scores",
     "coefficients_table",
@@ -74,14 +92,20 @@ __all__ = [
     "control_ladder",
     "count",
     "counts_by_decade",
+    "coverage_by_group",
     "difference_sentence",
     "differences",
     "error_quantiles",
+    "false_alarm_chart",
     "generator_curve",
     "glue_number",
     "gradcam_by_decade",
+    "guess_table",
+    "inflation_table",
     "intervals",
+    "ladder_null_table",
     "ledger_table",
+    "left_out_chart",
     "listed",
     "lowest_counts",
     "mae_by_group",
@@ -91,6 +115,7 @@ __all__ = [
     "number",
     "p_value",
     "partition_divergence",
+    "patients_against_controls",
     "percent",
     "pipeline",
     "predicted_against_age",
@@ -102,6 +127,7 @@ __all__ = [
     "recorded_quality",
     "recorded_splits",
     "scan_steps",
+    "studies_chart",
     "table",
     "table1",
     "three_columns",

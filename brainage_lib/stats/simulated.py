@@ -56,8 +56,7 @@ def false_alarms(
         limits, and the mean gain in squared error that new people would see (percent; not
         above 0 but for luck). No rows if the recipe has no training rows.
     """
-    wide = widen(predictions)
-    wide = wide[wide["recipe"] == recipe]
+    wide = _of_recipe(predictions, recipe)
     mode = "paper" if (wide["mode"] == "paper").any() else "sound"
     wide = wide[wide["mode"] == mode]
     learned, new = wide[wide["role"] == "train"], wide[wide["role"] == "test"]
@@ -140,8 +139,8 @@ def ladder_null(
         interval should be above zero in no more than 2.5 of 100. *planted signal*: the share
         found, above zero, which should be high. ``gain`` is the mean one.
     """
-    wide = widen(predictions)
-    wide = wide[(wide["recipe"] == recipe) & (wide["mode"] == mode) & (wide["role"] == "test")]
+    wide = _of_recipe(predictions, recipe)
+    wide = wide[(wide["mode"] == mode) & (wide["role"] == "test")]
     if len(wide) < 10:
         raise BadInput(
             f"predictions, recipe {recipe}, {mode} mode",
@@ -172,6 +171,13 @@ def ladder_null(
                 }
             )
     return pd.DataFrame(found)
+
+
+def _of_recipe(predictions: pd.DataFrame, recipe: str) -> pd.DataFrame:
+    """Both networks of one recipe beside each other; others need not have both."""
+    if "recipe" in predictions.columns:
+        predictions = predictions[predictions["recipe"] == recipe]
+    return widen(predictions)
 
 
 def _ladder_differences(
