@@ -122,3 +122,35 @@ def test_one_sex_leaves_the_sex_test_empty(make_sound):
     table = anova(stack(predictions), 50).query("larger == 'TAS'")
     assert table[["f", "p"]].isna().all(axis=None)
     ANOVA.validate(table)
+
+
+# Motor Trend 1974, as R's data set mtcars has it: mpg, wt, hp, am.
+CARS = """
+21.0 2.620 110 1|21.0 2.875 110 1|22.8 2.320 93 1|21.4 3.215 110 0|18.7 3.440 175 0
+18.1 3.460 105 0|14.3 3.570 245 0|24.4 3.190 62 0|22.8 3.150 95 0|19.2 3.440 123 0
+17.8 3.440 123 0|16.4 4.070 180 0|17.3 3.730 180 0|15.2 3.780 180 0|10.4 5.250 205 0
+10.4 5.424 215 0|14.7 5.345 230 0|32.4 2.200 66 1|30.4 1.615 52 1|33.9 1.835 65 1
+21.5 2.465 97 0|15.5 3.520 150 0|15.2 3.435 150 0|13.3 3.840 245 0|19.2 3.845 175 0
+27.3 1.935 66 1|26.0 2.140 91 1|30.4 1.513 113 1|15.8 3.170 264 1|19.7 2.770 175 1
+15.0 3.570 335 1|21.4 2.780 109 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("smaller", "larger", "f", "p"),
+    [
+        # R: anova(lm(mpg ~ wt), lm(mpg ~ wt + hp)) and so on, as it prints them.
+        ("T", "TA", 12.381, 0.001451),
+        ("A", "TA", 37.56, 1.12e-06),
+        ("TA", "TAS", 2.292, 0.141268),
+    ],
+)
+def test_nested_f_is_what_r_prints(smaller, larger, f, p):
+    cells = [line.split() for line in CARS.replace("|", "\n").split("\n") if line]
+    table = pd.DataFrame(cells, columns=["age", "T", "A", "sex"]).astype(
+        {"age": float, "T": float, "A": float}
+    )
+    result = nested_f(table.assign(sex=table["sex"].map({"0": "F", "1": "M"})), smaller, larger)
+    assert result.n_scans == 32
+    assert result.f == pytest.approx(f, rel=1e-3)
+    assert result.p == pytest.approx(p, rel=5e-3)
