@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -86,10 +87,10 @@ def attribute(run: Run, net: str, mode: str) -> Attribution:
     BadInput
         A network or a volume is missing.
     """
-    tested = _tested(run, mode)
+    tested = tested_scans(run, mode)
     key = {
         "scans": tested[["scan_id", "fold", "decade"]].to_numpy().tolist(),
-        "networks": [digest_file(_weights(run, net, mode, fold)) for fold in _folds(tested)],
+        "networks": [digest_file(weights_path(run, net, mode, fold)) for fold in folds_of(tested)],
         "volumes": [
             digest_file(run.path("volumes", VOLUMES[name], "index.csv")) for name in ("T", net)
         ],
@@ -155,25 +156,27 @@ def unseen(
     masks : list of (x, y, z) array of bool
         Its brain.
     """
-    tested = _tested(run, mode)
-    fold = _folds(tested)[0]
+    tested = tested_scans(run, mode)
+    fold = folds_of(tested)[0]
     some = across_ages(tested[tested["fold"] == fold], n)["scan_id"]
     masks = [np.asarray(image > 0) for image in network_inputs(run, "T", some)]
-    return _network(run, net, mode, fold), list(network_inputs(run, net, some)), masks
+    return fold_network(run, net, mode, fold), list(network_inputs(run, net, some)), masks
 
 
-def _tested(run: Run, mode: str) -> pd.DataFrame:
+def tested_scans(run: Run, mode: str) -> pd.DataFrame:
     """Test scans of a mode with fold, age and decade, ordered by fold."""
     splits = read_table(run.path("splits.csv"), SPLITS)
     chosen = splits[(splits["mode"] == mode) & (splits["role"] == "test")]
-    rows = chosen[["scan_id", "fold"]].merge(read_cohort(run)[["scan_id", "age"]], on="scan_id")
+    people = read_cohort(run)[["scan_id", "participant_id", "age"]]
+    rows = chosen[["scan_id", "fold"]].merge(people, on="scan_id")
     if rows.empty:
         raise BadInput(str(run.path("splits.csv")), [f"no test scan in {mode} mode"])
     rows["decade"] = decade(rows["age"])
     return rows.sort_values(["fold", "scan_id"], ignore_index=True)
 
 
-def _folds(tested: pd.DataFrame) -> list[int]:
+def folds_of(tested: pd.DataFrame) -> list[int]:
+    """Folds in which someone is tested."""
     return sorted(int(fold) for fold in tested["fold"].unique())
 
 
@@ -182,7 +185,8 @@ def _recipe(run: Run, mode: str) -> str:
     return next(recipe for recipe, trained in trained_pairs(run.profile) if trained == mode)
 
 
-def _weights(run: Run, net: str, mode: str, fold: int):
+def weights_path(run: Run, net: str, mode: str, fold: int) -> Path:
+    """Weights of the network that is looked at: first recipe, lowest seed."""
     key = NetworkKey(_recipe(run, mode), mode, net, min(run.profile.seeds), fold)
     path = run.network_folder(*key) / "weights.safetensors"
     if not path.is_file():
@@ -191,8 +195,9 @@ def _weights(run: Run, net: str, mode: str, fold: int):
     return path
 
 
-def _network(run: Run, net: str, mode: str, fold: int) -> nn.Module:
-    return open_network(_weights(run, net, mode, fold))
+def fold_network(run: Run, net: str, mode: str, fold: int) -> nn.Module:
+    """Open it."""
+    return open_network(weights_path(run, net, mode, fold))
 
 
 def _average(run: Run, net: str, mode: str, tested: pd.DataFrame) -> None:
@@ -203,9 +208,9 @@ def _average(run: Run, net: str, mode: str, tested: pd.DataFrame) -> None:
     maps, brains, means = (np.zeros((len(decades), *shape), np.float32) for _ in range(3))
     of_folds: list[np.ndarray] = []
     outside: dict[str, tuple[float, float]] = {}
-    for fold in _folds(tested):
+    for fold in folds_of(tested):
         rows = tested[tested["fold"] == fold]
-        network = _network(run, net, mode, fold)
+        network = fold_network(run, net, mode, fold)
         sums, voxels = np.zeros_like(maps), 0
         starts = range(0, len(rows), BATCH)
         for first in progress(starts, f"Grad-CAM {net} {mode} {fold}", len(starts)):

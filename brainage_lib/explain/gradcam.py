@@ -41,7 +41,11 @@ class GroupMap(NamedTuple):
 
 
 def grad_cam(
-    model: nn.Module, volumes: Sequence[np.ndarray], block: int = LAST_BLOCK, batch: int = 8
+    model: nn.Module,
+    volumes: Sequence[np.ndarray],
+    block: int = LAST_BLOCK,
+    batch: int = 8,
+    signed: bool = False,
 ) -> np.ndarray:
     """Grad-CAM (Selvaraju et al. 2017) of the predicted age, a map for each volume.
 
@@ -61,52 +65,92 @@ def grad_cam(
         1–5; the paper takes the fifth.
     batch : int
         Volumes at once.
+    signed : bool
+        Without the ReLU: what makes younger stays in the map, below zero.
 
     Returns
     -------
-    (n, x, y, z) array of float32, >= 0; years × activation per cell, not comparable between
-    networks.
+    (n, x, y, z) array of float32, >= 0 unless signed; years × activation per cell, not
+    comparable between networks.
 
     Raises
     ------
     WrongUsage
         If the network has no such block.
     """
-    if not 1 <= block <= len(model.blocks):
-        raise WrongUsage(f"block {block} does not exist; give 1–{len(model.blocks)}")
-    layer = model.blocks[block - 1][0]
+    return grad_cam_blocks(model, volumes, (block,), batch, signed)[block]
+
+
+def grad_cam_blocks(
+    model: nn.Module,
+    volumes: Sequence[np.ndarray],
+    blocks: Sequence[int],
+    batch: int = 8,
+    signed: bool = False,
+) -> dict[int, np.ndarray]:
+    """`grad_cam` at several blocks with one pass forward and one back.
+
+    Parameters
+    ----------
+    model, volumes, batch, signed
+        As for `grad_cam`.
+    blocks : sequence of int
+
+    Returns
+    -------
+    dict of block to (n, x, y, z) array of float32
+    """
+    for block in blocks:
+        if not 1 <= block <= len(model.blocks):
+            raise WrongUsage(f"block {block} does not exist; give 1–{len(model.blocks)}")
+    layers = {block: model.blocks[block - 1][0] for block in sorted(set(blocks))}
+    maps: dict[int, list[np.ndarray]] = {block: [] for block in layers}
+    with frozen(model):
+        for inputs in batches(model, volumes, batch):
+            for block, cells in _cams(model, layers, inputs, signed).items():
+                large = _enlarge(cells, inputs.shape[2:], 2 ** (block - 1))
+                maps[block].append(large.cpu().numpy())
+    empty = np.empty((0, 0, 0, 0), np.float32)
+    return {block: np.concatenate(found) if found else empty for block, found in maps.items()}
+
+
+def batches(model: nn.Module, volumes: Sequence[np.ndarray], batch: int) -> Iterator[Tensor]:
+    """Put volumes together, (n, channels, x, y, z) at once, where the network's weights are."""
     device = next(model.parameters()).device
-    maps = []
-    with _frozen(model):
-        for first in range(0, len(volumes), batch):
-            rows = range(first, min(first + batch, len(volumes)))
-            chosen = np.stack([np.asarray(volumes[row], dtype=np.float32) for row in rows])
-            inputs = torch.from_numpy(chosen if chosen.ndim == 5 else chosen[:, None])
-            inputs = inputs.contiguous(memory_format=torch.channels_last_3d).to(device)
-            cells = _cam(model, layer, inputs)
-            maps.append(_enlarge(cells, inputs.shape[2:], 2 ** (block - 1)).cpu().numpy())
-    if not maps:
-        return np.empty((0, 0, 0, 0), np.float32)
-    return np.concatenate(maps)
+    for first in range(0, len(volumes), batch):
+        rows = range(first, min(first + batch, len(volumes)))
+        chosen = np.stack([np.asarray(volumes[row], dtype=np.float32) for row in rows])
+        inputs = torch.from_numpy(chosen if chosen.ndim == 5 else chosen[:, None])
+        yield inputs.contiguous(memory_format=torch.channels_last_3d).to(device)
 
 
-def _cam(model: nn.Module, layer: nn.Module, inputs: Tensor) -> Tensor:
-    kept: list[Tensor] = []
+def _cams(
+    model: nn.Module, layers: dict[int, nn.Module], inputs: Tensor, signed: bool
+) -> dict[int, Tensor]:
+    kept: dict[int, Tensor] = {}
 
-    def begin_here(_module, _inputs, output: Tensor) -> Tensor:
-        # The graph begins at this layer: the gradient below it is not needed.
-        kept.append(output.detach().requires_grad_())
-        return kept[0]
+    def keep(block: int, output: Tensor) -> Tensor:
+        # The graph begins at the first of the layers: the gradient below it is not needed.
+        kept[block] = output if kept else output.detach().requires_grad_()
+        return kept[block]
 
-    handle = layer.register_forward_hook(begin_here)
+    handles = [
+        layer.register_forward_hook(lambda _layer, _inputs, output, b=block: keep(b, output))
+        for block, layer in layers.items()
+    ]
     try:
         with torch.enable_grad():
             ages = model(inputs)
-            (gradient,) = torch.autograd.grad(ages.sum(), kept[0])
+            gradients = torch.autograd.grad(ages.sum(), list(kept.values()))
     finally:
-        handle.remove()
-    weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
-    return (weights * kept[0].detach()).sum(dim=1).relu()
+        for handle in handles:
+            handle.remove()
+    found = {}
+    for (block, activation), gradient in zip(kept.items(), gradients, strict=True):
+        weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
+        cells = (weights * activation.detach()).sum(dim=1)
+        found[block] = cells if signed else cells.relu()
+    return found
 
 
 def _enlarge(cells: Tensor, shape: Sequence[int], factor: int) -> Tensor:
@@ -119,7 +163,8 @@ def _enlarge(cells: Tensor, shape: Sequence[int], factor: int) -> Tensor:
 
 
 @contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Evaluate a network without gradients of its weights, and leave it as it was."""
     modes = [(module, module.training) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     model.eval().requires_grad_(False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from brainage_lib.explain.gradcam import grad_cam
-
-Mapper = Callable[[nn.Module, Sequence[np.ndarray]], np.ndarray]
+from brainage_lib.explain.methods import Mapper
 
 
 class RandomisedStep(NamedTuple):
@@ -71,6 +70,12 @@ def cascade(
             yield name, copy.deepcopy(changed)
 
 
+def weighted_layers(model: nn.Module) -> list[str]:
+    """Convolutions and linear layers, from the output to the input: the steps of the cascade."""
+    found = [n for n, layer in model.named_modules() if isinstance(layer, (nn.Conv3d, nn.Linear))]
+    return found[::-1]
+
+
 def _has_weights(layer: nn.Module) -> bool:
     return isinstance(layer, (nn.Conv3d, nn.Linear, nn.BatchNorm3d))
 
@@ -96,6 +101,7 @@ def randomisation_test(
     masks: Sequence[np.ndarray] | np.ndarray,
     seed: int,
     mapper: Mapper = grad_cam,
+    layers: Sequence[str] | None = None,
 ) -> list[RandomisedStep]:
     """Compare a network's maps with those of the network randomised step by step.
 
@@ -110,18 +116,26 @@ def randomisation_test(
         Brains.
     seed : int
     mapper : callable
-        ``mapper(model, volumes)`` gives (n, x, y, z).
+        ``mapper(model, volumes)`` gives (n, x, y, z). Of maps with a sign the absolute value
+        counts, which is what is looked at.
+    layers : sequence of str, optional
+        Steps that are looked at, the last always; all unless given. For methods that take
+        long.
 
     Returns
     -------
     list of RandomisedStep
         From the output layer to the first convolution, where nothing learned is left.
     """
-    original = mapper(model, volumes)
+    names = weighted_layers(model)
+    wanted = set(names if layers is None else layers) | {names[-1]}
+    original = np.abs(mapper(model, volumes))
     masks = np.broadcast_to(np.asarray(masks, dtype=bool), original.shape)
     steps = []
     for layer, randomised in cascade(model, volumes, seed):
-        maps = mapper(randomised, volumes)
+        if layer not in wanted:
+            continue
+        maps = np.abs(mapper(randomised, volumes))
         similarity = [
             similarity_within(*three) for three in zip(original, maps, masks, strict=True)
         ]

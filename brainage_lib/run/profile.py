@@ -125,13 +125,25 @@ class AttributionSettings(_Settings):
 
     Attributes
     ----------
-    methods : list of {"grad-cam"}
+    methods : list of str
+        ``grad-cam`` (always made: Fig. 4), ``signed-grad-cam``, ``integrated-gradients``,
+        ``smoothgrad``, ``occlusion``.
     block : int
         The convolution block whose map is taken, 1–5; the paper takes the fifth.
+    sample : int
+        Test scans, spread over all ages, whose maps are kept and tested. Fig. 4 has them all.
+    slow_sample : int
+        The same for methods that go through the network many times a scan.
     """
 
-    methods: list[Literal["grad-cam"]] = ["grad-cam"]
+    methods: list[
+        Literal[
+            "grad-cam", "signed-grad-cam", "integrated-gradients", "smoothgrad", "occlusion"
+        ]
+    ] = ["grad-cam", "signed-grad-cam", "integrated-gradients", "smoothgrad", "occlusion"]
     block: Annotated[int, Field(ge=1, le=5)] = 5
+    sample: Annotated[int, Field(ge=2)] = 90
+    slow_sample: Annotated[int, Field(ge=2)] = 12
 
 
 class Profile(_Settings):

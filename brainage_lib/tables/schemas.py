@@ -319,6 +319,68 @@ ATTRIBUTION = _schema(
     unique=["recipe", "mode", "net", "decade"],
 )
 
+TRIAL_VERDICTS = ("passes", "fails", "not resolvable at this grid", "told")
+"""What a test says of maps; "told": a number without a limit."""
+
+TRIALS = _schema(
+    "trials of maps",
+    {
+        "mode": _one_of("paper", "sound"),
+        "net": _text(),
+        "method": _text(),
+        # Of Grad-CAM; 0 where a method has none.
+        "block": _count(),
+        "test": _text(),
+        "value": _number("as the test says", nullable=True),
+        # What a map gets that knows nothing.
+        "chance": _number("as the value", nullable=True),
+        "n_scans": _count(),
+        "verdict": _one_of(*TRIAL_VERDICTS),
+    },
+    unique=["mode", "net", "method", "block", "test"],
+)
+
+REGIONS = _schema(
+    "attribution by region",
+    {
+        "mode": _one_of("paper", "sound"),
+        "net": _text(),
+        "method": _text(),
+        "block": _count(),
+        "decade": _one_of(*DECADES, "all ages"),
+        "region": _text(),
+        "n_scans": _count(),
+        "n_participants": _count(),
+        "share": _number("0–1 of the map within the brain"),
+        "low": _number("0–1", nullable=True),
+        "high": _number("0–1", nullable=True),
+        # What a map has there that is the same everywhere.
+        "even": _number("0–1"),
+    },
+    unique=["mode", "net", "method", "block", "decade", "region"],
+)
+
+STATEMENTS = _schema(
+    "statements about regions",
+    {
+        "finding": _count(),
+        "mode": _one_of("paper", "sound"),
+        "net": _text(),
+        "method": _text(),
+        "block": _count(),
+        "statement": _text(),
+        "measure": _text(),
+        "value": _number("as the measure says", nullable=True),
+        # Of maps that know nothing: 2.5th and 97.5th percentile.
+        "null_low": _number("as the value", nullable=True),
+        "null_high": _number("as the value", nullable=True),
+        "p": _number("0–1", nullable=True),
+        "n_scans": _count(),
+        "outcome": _one_of("agrees", "does not agree", "not resolvable at this grid", "not tested"),
+        "reason": _text(nullable=True),
+    },
+)
+
 VERDICTS = ("holds", "not reproducible", "contradicted", "unsupported")
 """What the ledger says of a claim of the paper."""
 
