@@ -66,9 +66,7 @@ class Look(NamedTuple):
     def mapper(self, grid_mm: float, baseline: np.ndarray | None, seed: int) -> Mapper:
         """What makes its maps."""
         chosen = {"block": self.block} if self.block else {}
-        return make_mapper(
-            self.method, grid_mm=grid_mm, baseline=baseline, seed=seed, **chosen
-        )
+        return make_mapper(self.method, grid_mm=grid_mm, baseline=baseline, seed=seed, **chosen)
 
 
 class Sample:

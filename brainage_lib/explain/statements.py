@@ -85,11 +85,15 @@ def try_statements(
     if "A" in maps:
         rows.append(
             {
-                "finding": 44, "net": "A", "statement": "the dentate gyrus in particular",
-                "measure": "not tried", "n_scans": len(maps["A"].scans), "outcome": UNRESOLVED,
+                "finding": 44,
+                "net": "A",
+                "statement": "the dentate gyrus in particular",
+                "measure": "not tried",
+                "n_scans": len(maps["A"].scans),
+                "outcome": UNRESOLVED,
                 "reason": f"it is {DENTATE_MM:g} mm thick, a voxel {mm} mm, a cell of this map "
                 f"{_cell(look, mm):g} mm",
-            }  # fmt: skip
+            }
         )
     if {"T", "A"} <= set(maps):
         rows += _together(samples, maps, seed)
@@ -223,7 +227,9 @@ def told(table: pd.DataFrame, words: Mapping[tuple[str, int], str]) -> dict[int,
     for number, rows in table.groupby("finding"):
         parts = []
         for (method, block), some in rows.groupby(["method", "block"], sort=False):
-            parts.append(f"{words[method, block]}: " + ", ".join(map(_sentence, some.to_dict("records"))))
+            parts.append(
+                f"{words[method, block]}: " + ", ".join(map(_sentence, some.to_dict("records")))
+            )
         found[int(number)] = "; ".join(parts)
     return found
 

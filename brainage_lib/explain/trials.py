@@ -77,7 +77,9 @@ def block_steps(sample: Sample) -> pd.DataFrame:
     blocks = range(1, len(network.blocks) + 1)
 
     def maps(model) -> dict[int, np.ndarray]:
-        return {b: np.abs(m) for b, m in grad_cam_blocks(model, volumes, blocks, signed=True).items()}
+        return {
+            b: np.abs(m) for b, m in grad_cam_blocks(model, volumes, blocks, signed=True).items()
+        }
 
     original, rows = maps(network), []
     for layer, changed in cascade(network, volumes, sample.run.profile.seed):
@@ -151,9 +153,7 @@ def try_maps(sample: Sample, looks: Sequence[Look], truth: np.ndarray | None) ->
         path = run.path(outputs[1])
         pd.concat(steps, ignore_index=True).to_csv(path, index=False)
         run.finish(step, key, outputs)
-    return Trials(
-        read_table(run.path(outputs[0]), TRIALS), pd.read_csv(run.path(outputs[1]))
-    )
+    return Trials(read_table(run.path(outputs[0]), TRIALS), pd.read_csv(run.path(outputs[1])))
 
 
 def _unseen(sample: Sample, n: int, look: Look | None = None):
@@ -166,9 +166,7 @@ def _unseen(sample: Sample, n: int, look: Look | None = None):
     return sample.network(int(scans["fold"].min())), volumes, [sample.brain(i) for i in ids]
 
 
-def _try(
-    sample: Sample, look: Look, truth: np.ndarray | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _try(sample: Sample, look: Look, truth: np.ndarray | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     maps = sample.make(look)
     rows: list[tuple[str, float, float, int, str]] = []
     steps = _cascade(sample, look)
@@ -223,9 +221,7 @@ def _trainings(sample: Sample, look: Look, random: float) -> list[tuple]:
     network, volumes, brains = _unseen(sample, FEW_SLOW if look.slow else FEW)
     mapper = sample.mapper(look)
     pair = [np.abs(mapper(model, volumes)) for model in (network, sample.network(int(folds[1])))]
-    value = float(
-        np.mean([similarity_within(*three) for three in zip(*pair, brains, strict=True)])
-    )
+    value = float(np.mean([similarity_within(*three) for three in zip(*pair, brains, strict=True)]))
     return [("trainings", value, random, len(volumes), _said(value > random))]
 
 
@@ -243,7 +239,10 @@ def _exchanged(sample: Sample, maps: Maps) -> list[tuple]:
         curves = exchange(
             sample.network(int(scan["fold"])), [volume] * 2, both, [brain] * 2, sample.average
         )
-        for name, area in (("deletion", curves.deletion_area), ("insertion", curves.insertion_area)):
+        for name, area in (
+            ("deletion", curves.deletion_area),
+            ("insertion", curves.insertion_area),
+        ):
             ratios.append((name, area[0] / max(area[1], 1e-6)))
     rows = []
     for name, better in (("deletion", 1), ("insertion", -1)):

@@ -22,6 +22,7 @@ from brainage_lib.tables import MANIFEST, Recorded, read_table
 
 PDF = "brain-age.pdf"
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2")
+NIIVUE = Path("@niivue", "niivue", "dist", "niivue.umd.js")
 
 
 class PagesFailed(UserError):
@@ -50,7 +51,7 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
     Raises
     ------
     PagesFailed
-        A chapter of the contents was not executed, or MathJax was not fetched.
+        A chapter of the contents was not executed, or MathJax or niivue was not fetched.
     """
     source = run.path("book", "source")
     shutil.rmtree(source, ignore_errors=True)
@@ -62,6 +63,7 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
     shutil.copy(root / "CHANGELOG.md", source)
     _stage_notebooks(root, run, source)
     _stage_scripts(root, source / "book" / "_static")
+    _stage_volumes(run, source / "book" / "_static" / "viewer")
     manifest = read_table(run.path("manifest.csv"), MANIFEST)
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     settings["html"]["announcement"] = announcement(run.simulated, manifest["project"])
@@ -132,14 +134,16 @@ def clean(notebook: dict[str, Any]) -> None:
 
 
 def _stage_scripts(root: Path, static: Path) -> None:
-    """Lay MathJax and plotly.js beside the style sheet, once for all pages."""
+    """Lay MathJax, plotly.js and niivue beside the style sheet, once for all pages."""
     from plotly.offline import get_plotlyjs
 
-    package = root / "book" / "node_modules" / "mathjax" / "es5"
-    if not package.is_dir():
-        raise PagesFailed(
-            "MathJax is not there; `npm ci --prefix book` fetches it (make does so at set-up)"
-        )
+    modules = root / "book" / "node_modules"
+    package = modules / "mathjax" / "es5"
+    for name, there in (("MathJax", package), ("niivue", modules / NIIVUE)):
+        if not there.exists():
+            raise PagesFailed(
+                f"{name} is not there; `npm ci --prefix book` fetches it (make does so at set-up)"
+            )
     for name in MATHJAX:
         target = static / "mathjax" / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -148,6 +152,14 @@ def _stage_scripts(root: Path, static: Path) -> None:
         else:
             shutil.copy(package / name, target)
     write_text(static / "plotly.min.js", get_plotlyjs())
+    shutil.copy(modules / NIIVUE, static)
+
+
+def _stage_volumes(run: Run, target: Path) -> None:
+    """Copy what the pages' viewers load when it is looked at."""
+    target.mkdir()
+    for path in sorted(run.path("viewer").glob("*.js")):
+        shutil.copy(path, target)
 
 
 def build(source: Path, out: Path, chromium: str | None) -> None:

@@ -137,9 +137,7 @@ class AttributionSettings(_Settings):
     """
 
     methods: list[
-        Literal[
-            "grad-cam", "signed-grad-cam", "integrated-gradients", "smoothgrad", "occlusion"
-        ]
+        Literal["grad-cam", "signed-grad-cam", "integrated-gradients", "smoothgrad", "occlusion"]
     ] = ["grad-cam", "signed-grad-cam", "integrated-gradients", "smoothgrad", "occlusion"]
     block: Annotated[int, Field(ge=1, le=5)] = 5
     sample: Annotated[int, Field(ge=2)] = 90

@@ -46,7 +46,13 @@ from brainage_lib.show.networks import (
     training_curves,
 )
 from brainage_lib.show.page import Drawing, Picture, Shown
-from brainage_lib.show.pictures import cbv_maps, contact_sheet, gradcam_by_decade, scan_steps
+from brainage_lib.show.pictures import (
+    cbv_maps,
+    contact_sheet,
+    gradcam_by_decade,
+    maps_by_method,
+    scan_steps,
+)
 from brainage_lib.show.pipeline import pipeline
 from brainage_lib.show.quality import reasons_table, verdict_counts
 from brainage_lib.show.recorded import (
@@ -59,12 +65,20 @@ from brainage_lib.show.recorded import (
 )
 from brainage_lib.show.stacking import anova_table, coefficients_table, table1
 from brainage_lib.show.table import Measure, Table, glue_number, table
+from brainage_lib.show.trials import (
+    cascades,
+    phantom_table,
+    region_figure,
+    statements_table,
+    trials_table,
+)
 from brainage_lib.show.trust import (
     bias_slopes,
     bland_altman,
     coverage_by_group,
     patients_against_controls,
 )
+from brainage_lib.show.viewer import Viewer, brain_viewer
 from brainage_lib.show.words import count, listed, number, p_value, percent, with_interval
 
 __all__ = [
@@ -77,13 +91,16 @@ __all__ = [
     "Picture",
     "Shown",
     "Table",
+    "Viewer",
     "age_density",
     "ages_by_split",
     "ages_by_study",
     "anova_table",
     "bias_slopes",
     "bland_altman",
+    "brain_viewer",
     "by_sex_table",
+    "cascades",
     "cbv_maps",
     "cbv_scores",
     "coefficients_table",
@@ -110,6 +127,7 @@ __all__ = [
     "lowest_counts",
     "mae_by_group",
     "mae_by_group_table",
+    "maps_by_method",
     "model_residuals",
     "model_scatter",
     "number",
@@ -117,6 +135,7 @@ __all__ = [
     "partition_divergence",
     "patients_against_controls",
     "percent",
+    "phantom_table",
     "pipeline",
     "predicted_against_age",
     "randomisation",
@@ -126,12 +145,15 @@ __all__ = [
     "recorded_errors",
     "recorded_quality",
     "recorded_splits",
+    "region_figure",
     "scan_steps",
+    "statements_table",
     "studies_chart",
     "table",
     "table1",
     "three_columns",
     "training_curves",
+    "trials_table",
     "verdict_counts",
     "with_interval",
 ]

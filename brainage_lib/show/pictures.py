@@ -238,11 +238,13 @@ def gradcam_by_decade(
         File name of the numbers.
     """
     nets, decades = list(maps), [name for name in DECADES if name in means]
-    sheet = Sheet(max(len(decades), 1), 3 * len(nets), cell=(1.3, 1.45), bars=0.8)
+    sheet = Sheet(max(len(decades), 1), 3 * len(nets), cell=(1.3, 1.45), bars=0.8, top=0.5)
     shown = frame(means.values(), affine)
     rows = []
+    # On the picture itself, so that it is there wherever the picture goes.
+    stamp = f"\n{resolution}" if resolution else ""
     for block, net in enumerate(nets):
-        sheet.label_columns(3 * block, 3 * block + 2, net_name(net))
+        sheet.label_columns(3 * block, 3 * block + 2, net_name(net) + stamp)
         for row, decade in enumerate(decades):
             group = maps[net].get(decade)
             for axis, view in enumerate(VIEWS):
@@ -277,6 +279,68 @@ def gradcam_by_decade(
         name,
         sheet.png(),
     )
+
+
+def maps_by_method(
+    under: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    resolutions: Mapping[str, str],
+    affine: np.ndarray,
+    *,
+    net: str,
+    n: Mapping[str, int],
+    source: str,
+    name: str = "methods",
+) -> Picture:
+    """Show mean maps of several methods over one mean scan, each with how finely it can see.
+
+    Parameters
+    ----------
+    under : (x, y, z) array
+        Mean T1w.
+    maps : mapping of method to (x, y, z) array, >= 0
+        Mean absolute maps; the highest fifth above zero is drawn, in units of the largest.
+    resolutions : mapping of method to str
+        Stamped on the picture.
+    affine : (4, 4) array
+    net : str
+        Of the network that is asked.
+    n : mapping of method to int
+        Scans of each.
+    source, name : str
+    """
+    sheet = Sheet(max(len(maps), 1), 3, bars=0.8, left=1.6, top=0.4)
+    for column, view in enumerate(VIEWS):
+        sheet.label_columns(column, column, view)
+    shown = frame([under], affine)
+    rows = []
+    for row, (method, found) in enumerate(maps.items()):
+        inside = found[under > 0]
+        edge = np.percentile(inside, 80) if inside.size else 0
+        top = np.where((found >= edge) & (under > 0), found, 0)
+        words = [*textwrap.wrap(method, 20), *textwrap.wrap(resolutions[method], 24)]
+        sheet.label_row(row, "\n".join([*words, f"n = {n[method]}"]))
+        for column, view in enumerate(VIEWS):
+            piece = cut(under, affine, view, CUTS[view])
+            over = cut(top / max(top.max(), 1e-12), affine, view, CUTS[view])
+            sheet.draw(row, column, view, piece, window=grey_window(under), shown=shown, over=over)
+            rows.append({"method": method, **_covered(net, "all ages", n[method], view, over)})
+    sheet.bar(0, max(len(maps), 1), MAP_COLOURS, (0, 1), "map / its largest value")
+    most = max(n.values(), default=0)
+    return Picture(
+        f"{net_name(net)}: {count(len(maps), 'method')}, one network, other places",
+        captioned(
+            "Highest fifth of each method's mean absolute map within the brain, over the mean T1w "
+            f"of the same kind of scans ({_places()} mm); left of the head on the left; n = "
+            f"{count(most, 'scan')} at most, the slower methods fewer (beside each)",
+            source,
+        ),
+        f"Slices in three views for {listed(list(maps))}",
+        pd.DataFrame(rows, columns=["method", "net", "decade", "n_scans", "view", "at_mm",
+                                    "covered_mm2"]),
+        name,
+        sheet.png(),
+    )  # fmt: skip
 
 
 def _size(maps: Mapping[str, Mapping[str, Group]], decade: str) -> int:

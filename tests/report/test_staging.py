@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import yaml
 
-from brainage_lib.report.book import PagesFailed, clean, stage
+from brainage_lib.report.book import NIIVUE, PagesFailed, clean, stage
 from brainage_lib.run import Run, start_run
 
 NAME = "01_data_curation"
@@ -32,6 +32,9 @@ def checkout(root, tmp_path):
     fonts.mkdir(parents=True)
     (fonts / "a.woff").write_text("")
     (folder / "book/node_modules/mathjax/es5/tex-mml-chtml.js").write_text("")
+    niivue = folder / "book/node_modules" / NIIVUE
+    niivue.parent.mkdir(parents=True)
+    niivue.write_text("")
     return folder
 
 
@@ -75,7 +78,7 @@ def test_the_staged_folder_has_the_layout_of_the_checkout(checkout, run):
     for name in (
         "_config.yml", "CHANGELOG.md", "book/_toc.yml", "book/intro.md", "book/generated/status.md",
         "book/generated/citation.md", "book/_static/plotly.min.js", "book/_static/book.css",
-        "book/_static/mathjax/tex-mml-chtml.js", f"notebooks/{NAME}.ipynb", f"notebooks/{NAME}.py",
+        "book/_static/mathjax/tex-mml-chtml.js", "book/_static/niivue.umd.js", f"notebooks/{NAME}.ipynb", f"notebooks/{NAME}.py",
     ):  # fmt: skip
         assert (source / name).is_file(), name
     assert not (source / "book" / "node_modules").exists()

@@ -1,0 +1,208 @@
+"""Brains that one can turn in the page: mean volumes of groups, with maps over them, by niivue.
+
+The volumes lie beside the page as scripts and are loaded when they are looked at, so that the page
+stays light, and works without a server too.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from brainage_lib.files import write_text
+from brainage_lib.show.page import Shown, captioned
+from brainage_lib.show.words import count
+
+FEW = 10
+"""No mean of fewer real scans is shown."""
+
+BASE = "../_static/"
+"""Where niivue and the volumes lie, seen from a chapter's page."""
+
+VIEWER_STYLE = """<style>
+.brain-viewer [data-part=stage]{position:relative;background:#000;border-radius:.3em;
+height:min(60vh,420px);min-height:260px;overflow:hidden}
+.brain-viewer [data-part=stage][hidden],.brain-viewer [hidden]{display:none!important}
+.brain-viewer canvas{width:100%;height:100%;display:block;touch-action:none}
+.brain-viewer canvas:focus-visible,.brain-viewer button:focus-visible,
+.brain-viewer select:focus-visible,.brain-viewer input:focus-visible{outline:3px solid #56B4E9;
+outline-offset:2px}
+.brain-viewer [data-part=tools]{display:flex;flex-wrap:wrap;gap:.5em 1.2em;margin:0 0 .6em;
+font-size:.875em;align-items:center}
+.brain-viewer label{display:flex;gap:.4em;align-items:center;margin:0;min-width:0}
+.brain-viewer input[type=range]{width:9em;min-width:4em}
+.brain-viewer button,.brain-viewer select{font:inherit;color:inherit;background:transparent;
+border:1px solid currentColor;border-radius:.3em;padding:.3em .7em;min-height:2.2em;max-width:100%}
+.brain-viewer select option{color:#111;background:#fff}
+.brain-viewer [data-part=says]{min-height:1.5em;font-size:.875em;
+font-variant-numeric:tabular-nums;margin:.4em 0 0}
+@media print{.shown-viewer{display:none}}
+</style>"""
+
+
+@dataclass(frozen=True, repr=False)
+class Viewer(Shown):
+    """A viewer with its words; the numbers are what each group has.
+
+    Attributes
+    ----------
+    groups : list of dict
+        label, n, few, and ``volumes``: file names by what they show.
+    unders, overs : dict
+        What can be chosen as ground, and as map over it: key to words.
+    threshold : int
+        In percent of the largest value, at the beginning.
+    """
+
+    groups: list[dict] = field(default_factory=list)
+    unders: dict[str, str] = field(default_factory=dict)
+    overs: dict[str, str] = field(default_factory=dict)
+    threshold: int = 50
+
+    def html(self) -> str:
+        """Return the viewer; without scripts it says where its numbers are."""
+        if not self.groups:
+            return self._figure('<p class="shown-note">No group is large enough to be shown.</p>')
+        facts = json.dumps({"base": BASE, "groups": self.groups}, ensure_ascii=False)
+        code = files("brainage_lib.show").joinpath("viewer.js").read_text(encoding="utf-8")
+        body = (
+            f'<div class="brain-viewer"><script type="application/json">'
+            f"{facts.replace('<', chr(92) + 'u003c')}</script>"
+            '<p hidden><button type="button" data-part="start">Open the viewer (1 MB is loaded)'
+            "</button></p>"
+            f'<div data-part="tools" hidden>{self._tools()}</div>'
+            '<div data-part="stage" hidden><canvas data-part="canvas" tabindex="0" '
+            f'role="application" aria-label="{html.escape(self.alt)} Arrow keys move left, right, '
+            "front and back, Page Up and Page Down move up and down; in the solid view they turn "
+            'the head."></canvas></div><p data-part="says" role="status"></p></div>'
+            "<noscript>The viewer needs JavaScript.</noscript>"
+        )
+        return VIEWER_STYLE + self._figure(body).replace(
+            'class="shown"', 'class="shown shown-viewer"', 1
+        ).replace("</figure>", f"<script>{code}</script></figure>")
+
+    def _tools(self) -> str:
+        last = len(self.groups) - 1
+        tools = [
+            f'<label>Group <input type="range" data-part="group" min="0" max="{last}" step="1" '
+            'value="0"><output data-part="group-out"></output></label>',
+            _select("Ground", "under", self.unders),
+            _select("Map", "over", {**self.overs, "none": "none"}),
+            '<label>Threshold <input type="range" data-part="threshold" min="0" max="95" step="5" '
+            f'value="{self.threshold}"><output data-part="threshold-out"></output></label>',
+            _select(
+                "View",
+                "view",
+                {
+                    "planes": "three planes",
+                    "axial": "axial",
+                    "coronal": "coronal",
+                    "sagittal": "sagittal",
+                    "solid": "solid",
+                },
+            ),
+        ]
+        return "".join(tools)
+
+
+def _select(label: str, part: str, choices: Mapping[str, str]) -> str:
+    options = "".join(
+        f'<option value="{html.escape(key)}">{html.escape(words)}</option>'
+        for key, words in choices.items()
+    )
+    return f'<label>{label} <select data-part="{part}">{options}</select></label>'
+
+
+def brain_viewer(
+    grounds: Mapping[str, Mapping[str, np.ndarray]],
+    maps: Mapping[str, Mapping[str, np.ndarray]],
+    sizes: Mapping[str, int],
+    affine: np.ndarray,
+    *,
+    folder: Path,
+    words: Mapping[str, str],
+    source: str,
+    simulated: bool,
+    resolutions: Sequence[str] = (),
+    name: str = "viewer",
+) -> Viewer:
+    """Lay out volumes for a viewer, and show it.
+
+    Parameters
+    ----------
+    grounds : mapping of kind to mapping of group to (x, y, z) array
+        ``t1w``, ``cbv``: what maps lie on.
+    maps : mapping of kind to mapping of group to (x, y, z) array, >= 0
+        Each is shown in units of its largest value.
+    sizes : mapping of group to int
+        Scans of each group, in the order in which they are shown.
+    affine : (4, 4) array
+        Of all volumes.
+    folder : Path
+        Where the volumes are written; the pages are built with what lies there.
+    words : mapping of kind to str
+        What the reader calls each ground and map.
+    source : str
+    simulated : bool
+        Of real scans a group of fewer than ten is left out.
+    resolutions : sequence of str
+        How finely the maps can see, for the caption.
+    name : str
+        Begins the file names.
+    """
+    groups, rows = [], []
+    for label, n in sizes.items():
+        if n < FEW and not simulated:
+            continue
+        volumes = {}
+        for kind, of_groups in (*grounds.items(), *maps.items()):
+            if label not in of_groups:
+                continue
+            volume = np.asarray(of_groups[label], np.float32)
+            if kind in maps:
+                volume = volume / max(float(volume.max()), 1e-12)
+            file = f"{name}-{kind}-{label}".replace("–", "-").replace(" ", "-")
+            size = _write(folder / f"{file}.js", file, volume, affine)
+            volumes[kind] = file
+            rows.append({"group": label, "n_scans": n, "volume": words[kind], "bytes": size})
+        groups.append({"label": label, "n": n, "few": n < FEW, "volumes": volumes})
+    total = sum(group["n"] for group in groups)
+    finely = f" Maps see {'; '.join(resolutions)}." if resolutions else ""
+    left_out = "" if simulated else " Groups of fewer than ten scans are left out."
+    return Viewer(
+        f"Turn it yourself: {count(len(groups), 'group')}, n = {count(total, 'scan')}",
+        captioned(
+            "Mean volumes of each group and, over them, mean maps in units of their largest "
+            f"value; only what is above the threshold is drawn. n = {count(total, 'scan')}."
+            f"{left_out}{finely}",
+            source,
+        ),
+        "Brain volumes in three planes with a map over them; letters mark left and right, front "
+        "and back, top and bottom.",
+        pd.DataFrame(rows, columns=["group", "n_scans", "volume", "bytes"]),
+        name,
+        groups,
+        {kind: words[kind] for kind in grounds},
+        {kind: words[kind] for kind in maps},
+    )
+
+
+def _write(path: Path, name: str, volume: np.ndarray, affine: np.ndarray) -> int:
+    """Write a volume in steps of 1/255 of its range, and say how many bytes it has."""
+    img = nib.Nifti1Image(volume, affine)
+    img.set_data_dtype(np.uint8)
+    img.header.set_xyzt_units("mm")
+    code = base64.b64encode(gzip.compress(img.to_bytes(), mtime=0)).decode()
+    text = f'(window.brainageVolumes=window.brainageVolumes||{{}})["{name}"]="{code}";\n'
+    write_text(path, text)
+    return len(text)
