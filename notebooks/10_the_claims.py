@@ -29,7 +29,7 @@ profile = "demo"
 # %%
 from brainage_lib import show, stats
 from brainage_lib.run import open_chapter
-from brainage_lib.tables import LEDGER, PREDICTIONS, Recorded, read_table, write_table
+from brainage_lib.tables import LEDGER, PREDICTIONS, STATEMENTS, Recorded, read_table, write_table
 
 chapter = open_chapter("10_the_claims", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
@@ -47,6 +47,7 @@ seen = stats.observe(
     replicates=settings.bootstrap,
     seed=settings.seed,
 )
+seen |= stats.tell_statements(read_table(run.path("attribution/statements.csv"), STATEMENTS))
 real = recorded.table("ledger", recipe=kind["recipe"]) if kind else None
 told = None if real is None else real.set_index("id")["this_run"]
 ledger = stats.ledger(recorded=told, this_run=seen)

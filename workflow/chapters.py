@@ -71,7 +71,7 @@ CHAPTERS = {
     ),
     "08_where_the_networks_look": Chapter(
         ("05_vgg8_training",),
-        ("attribution/groups.csv",),
+        ("attribution/groups.csv", "attribution/statements.csv"),
         ("table1.csv", "attribution.csv", "overlap.csv", "maps-*.npz"),
     ),
     "09_does_cbv_help": Chapter(
@@ -80,7 +80,7 @@ CHAPTERS = {
         ("table1.csv", "ladder.csv"),
     ),
     "10_the_claims": Chapter(
-        ("06_stacking_and_anova", "07_by_age_and_study"),
+        ("06_stacking_and_anova", "07_by_age_and_study", "08_where_the_networks_look"),
         ("ledger.csv",),
         ("table1.csv", "ledger.csv"),
     ),

@@ -54,6 +54,12 @@ class Attribution(NamedTuple):
     folds: list[np.ndarray]
 
     @property
+    def mean_t1w(self) -> np.ndarray:
+        """Mean normalised T1w of all that were tested, (x, y, z) of float32."""
+        sizes = self.table["n_scans"].to_numpy(float)
+        return np.average(list(self.t1w.values()), axis=0, weights=sizes).astype(np.float32)
+
+    @property
     def fold_overlap(self) -> float:
         """Mean `overlap` of the folds' maps, in pairs; NaN if there is one fold."""
         pairs = [overlap(*pair) for pair in combinations(self.folds, 2)]
@@ -134,6 +140,28 @@ def overlap_table(looked: Mapping[str, Attribution]) -> pd.DataFrame:
             dice = overlap(group.top, looked[other].groups[label].top)
             rows.append((f"{one} and {other}, same people", f"{label} years", dice))
     return pd.DataFrame(rows, columns=["pair", "where", "overlap"])
+
+
+def mean_cbv(run: Run, mode: str) -> dict[str, np.ndarray]:
+    """Mean AICBV of the test scans of each decade, in ml/100 ml.
+
+    Parameters
+    ----------
+    run, mode
+        As for `attribute`.
+
+    Returns
+    -------
+    dict of decade to (x, y, z) array of float32
+    """
+    store = VolumeStore(run.path("volumes", VOLUMES["A"]))
+    found = {}
+    for label, rows in tested_scans(run, mode).groupby("decade", observed=True):
+        total = np.zeros(store.shape, np.float64)
+        for scan in rows["scan_id"]:
+            total += store[scan]
+        found[str(label)] = (total / len(rows)).astype(np.float32)
+    return found
 
 
 def unseen(

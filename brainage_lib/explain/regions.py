@@ -7,7 +7,7 @@ millimetres, which is less than a cell of most maps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -17,10 +17,12 @@ import numpy as np
 import pandas as pd
 
 from brainage_lib.errors import WrongUsage
+from brainage_lib.explain.sample import Maps, Sample
 from brainage_lib.imaging import Grid, grid
 from brainage_lib.imaging.resampling import resample
 from brainage_lib.simulate.atlas import label_path
 from brainage_lib.stats.metrics import percentile_interval, resampled_sums
+from brainage_lib.tables import REGIONS
 
 REST = "outside the atlas"
 """Brain to which no label belongs: most of it the rim."""
@@ -179,3 +181,44 @@ def share_table(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def region_table(
+    samples: Mapping[str, Sample], maps: Sequence[Mapping[str, Maps]], replicates: int, seed: int
+) -> pd.DataFrame:
+    """Share of the maps of several methods in each region, by network and decade.
+
+    Parameters
+    ----------
+    samples : mapping of net to Sample
+    maps : sequence of mapping of net to Maps
+        One mapping a method. One scan's map is open at a time.
+    replicates, seed : int
+        Of the bootstrap of participants.
+
+    Returns
+    -------
+    DataFrame
+        Schema ``REGIONS``.
+    """
+    tables = []
+    for of_nets in maps:
+        for net, found in of_nets.items():
+            sample = samples[net]
+            regions = atlas(sample.grid)
+            shares, even = [], []
+            for scan in found.scans["scan_id"]:
+                brain = sample.brain(scan)
+                one = found.store[scan].astype(np.float32)
+                shares.append(region_shares(one, brain, regions))
+                even.append(region_shares(brain, brain, regions))
+            table = share_table(
+                found.scans, np.array(shares), np.array(even), regions.names, replicates, seed
+            )
+            look = found.look
+            tables.append(
+                table.assign(mode=sample.mode, net=net, method=look.method, block=look.block)
+            )
+    if not tables:
+        return pd.DataFrame(columns=list(REGIONS.columns))
+    return pd.concat(tables, ignore_index=True)[list(REGIONS.columns)]

@@ -64,7 +64,7 @@ class Look(NamedTuple):
         return method_resolution(self.method, grid(grid_mm).shape, grid_mm, self.block)
 
     def mapper(self, grid_mm: float, baseline: np.ndarray | None, seed: int) -> Mapper:
-        """What makes its maps."""
+        """Make the function that makes its maps."""
         chosen = {"block": self.block} if self.block else {}
         return make_mapper(self.method, grid_mm=grid_mm, baseline=baseline, seed=seed, **chosen)
 
@@ -86,13 +86,13 @@ class Sample:
         self.tested = tested_scans(run, mode)
 
     def scans(self, look: Look) -> pd.DataFrame:
-        """Scans of a method: scan_id, participant_id, fold, age, decade; ordered by fold."""
+        """Choose a method's scans: scan_id, participant_id, fold, age, decade; ordered by fold."""
         settings = self.run.profile.attribution
         n = settings.slow_sample if look.slow else settings.sample
         return across_ages(self.tested, n).sort_values(["fold", "scan_id"], ignore_index=True)
 
     def inputs(self, scan_ids: Sequence[str]) -> Sequence[np.ndarray]:
-        """What the network reads of some scans, opened one by one."""
+        """Open what the network reads of some scans, one by one."""
         return network_inputs(self.run, self.net, list(scan_ids))
 
     def brain(self, scan_id: str) -> np.ndarray:
@@ -113,11 +113,11 @@ class Sample:
         return (total / len(scans)).astype(np.float32)
 
     def mapper(self, look: Look) -> Mapper:
-        """What makes a method's maps, compared with an average brain where it compares."""
+        """Make a method's mapper; it compares with an average brain where it compares."""
         return look.mapper(self.grid.mm, self.average, self.run.profile.seed)
 
     def network(self, fold: int):
-        """The network that tested a fold."""
+        """Open the network that tested a fold."""
         return fold_network(self.run, self.net, self.mode, fold)
 
     def key(self, look: Look, folds: Sequence[int]) -> list:

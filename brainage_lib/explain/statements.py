@@ -13,7 +13,7 @@ from brainage_lib.explain.null import against_surrogates, p_above
 from brainage_lib.explain.regions import DENTATE_MM, Atlas, atlas, region_shares
 from brainage_lib.explain.sample import CAMS, Look, Maps, Sample
 from brainage_lib.explain.sanity import overlap, similarity_within
-from brainage_lib.explain.trials import UNRESOLVED
+from brainage_lib.explain.trials import COARSE_MM, UNRESOLVED
 from brainage_lib.tables import STATEMENTS
 
 SURROGATES, SHUFFLES = 199, 1999
@@ -117,7 +117,7 @@ def _claim(claim: Claim, sample: Sample, maps: Maps, regions: Atlas, seed: int) 
     groups = _groups(maps)
     needed = {"young": ["young"], "all": ["all"], "change": ["young", "old"]}[claim.about]
     n = sum(len(groups[name]) for name in needed)
-    if cell > width:
+    if cell > min(width, COARSE_MM):
         reason = f"the region is {width:.0f} mm wide, a cell of this map {cell:g} mm"
         return row | {"measure": "not tried", "n_scans": n, "outcome": UNRESOLVED,
                       "reason": reason}  # fmt: skip
@@ -207,37 +207,3 @@ def _result(measure: str, value: float, null: np.ndarray, n: int, sign: int = 1)
         "measure": measure, "value": value, "null_low": low, "null_high": high, "p": p,
         "n_scans": n, "outcome": "agrees" if p <= LEVEL else "does not agree",
     }  # fmt: skip
-
-
-def told(table: pd.DataFrame, words: Mapping[tuple[str, int], str]) -> dict[int, str]:
-    """Write what the statements' tests found, by finding of the ledger.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Schema ``STATEMENTS``, of one method or several.
-    words : mapping of (method, block) to str
-        Names of the methods.
-
-    Returns
-    -------
-    dict of int to str
-    """
-    found: dict[int, str] = {}
-    for number, rows in table.groupby("finding"):
-        parts = []
-        for (method, block), some in rows.groupby(["method", "block"], sort=False):
-            parts.append(
-                f"{words[method, block]}: " + ", ".join(map(_sentence, some.to_dict("records")))
-            )
-        found[int(number)] = "; ".join(parts)
-    return found
-
-
-def _sentence(row: Mapping) -> str:
-    if row["outcome"] in (UNRESOLVED, "not tested"):
-        return f"{row['statement']}: {row['outcome']} ({row['reason']})"
-    return (
-        f"{row['statement']}: {row['measure']} {row['value']:.2f}, by chance "
-        f"{row['null_low']:.2f} to {row['null_high']:.2f}, p {row['p']:.2g}, n {row['n_scans']}"
-    ).replace(" -", " −")

@@ -141,8 +141,8 @@ def try_maps(sample: Sample, looks: Sequence[Look], truth: np.ndarray | None) ->
     """
     run, where = sample.run, f"attribution/{sample.mode}/{sample.net}"
     folds = sorted(sample.tested["fold"].unique())
-    code = code_digest(*CODE, *(f"explain/{name}.py" for name in
-                                ("methods", "sample", "trials", "faithful", "truth", "null")))  # fmt: skip
+    parts = ("methods", "sample", "trials", "faithful", "truth", "null")
+    code = code_digest(*CODE, *(f"explain/{name}.py" for name in parts))
     key = [[sample.key(look, folds) for look in looks], code, truth is not None,
            run.profile.attribution.model_dump(), sample.tested["scan_id"].tolist()]  # fmt: skip
     outputs = [f"{where}/trials.csv", f"{where}/steps.csv"]
@@ -157,7 +157,7 @@ def try_maps(sample: Sample, looks: Sequence[Look], truth: np.ndarray | None) ->
 
 
 def _unseen(sample: Sample, n: int, look: Look | None = None):
-    """The first fold's network with some scans that it tested, of all ages, and their brains."""
+    """Open the first fold's network with some scans that it tested, and their brains."""
     scans = sample.scans(look or Look("grad-cam", 1))
     of_fold = scans[scans["fold"] == scans["fold"].min()].sort_values(["age", "scan_id"])
     places = np.linspace(0, len(of_fold) - 1, min(n, len(of_fold))).round().astype(int)
@@ -214,7 +214,7 @@ def _outside(sample: Sample, maps: Maps) -> tuple:
 
 
 def _trainings(sample: Sample, look: Look, random: float) -> list[tuple]:
-    """Maps of the same scans by another fold's network, which learned from some of them."""
+    """Compare with maps of the same scans by another fold's network, which learned from some."""
     folds = sorted(sample.tested["fold"].unique())
     if len(folds) < 2:
         return []
@@ -226,7 +226,7 @@ def _trainings(sample: Sample, look: Look, random: float) -> list[tuple]:
 
 
 def _exchanged(sample: Sample, maps: Maps) -> list[tuple]:
-    """Deletion and insertion, over what scattered maps reach."""
+    """Measure deletion and insertion, over what scattered maps reach."""
     scans = maps.scans.sort_values(["age", "scan_id"])
     places = np.unique(np.linspace(0, len(scans) - 1, FEW_SLOW + 1).round().astype(int))
     rng = np.random.default_rng([sample.run.profile.seed, 43])

@@ -8,7 +8,7 @@ from brainage_lib.stats.analysis import FILES as ANALYSIS
 from brainage_lib.stats.analysis import Analysis, analyse, read_predictions
 from brainage_lib.stats.bias import LinearBias, fit_bias, fold_corrected_gaps
 from brainage_lib.stats.calibration import calibrate, save_calibration_json
-from brainage_lib.stats.claims import ledger, observe
+from brainage_lib.stats.claims import ledger, observe, tell_statements
 from brainage_lib.stats.conformal import conformal_half_width, fold_intervals
 from brainage_lib.stats.coverage import corrected_gaps, coverage, scan_intervals
 from brainage_lib.stats.disclosure import exposed_cells, hidden_groups, hide_cells, hide_groups
@@ -133,4 +133,5 @@ __all__ = [
     "table1",
     "table2",
     "table3",
+    "tell_statements",
 ]

@@ -86,7 +86,7 @@ def test_stats_writes_the_tables_of_anyones_predictions(predictions, tmp_path):
 def test_ledger_is_a_list_for_programs():
     answer = brainage("ledger", "--json")
     rows = json.loads(answer.stdout)
-    assert len(rows) == 42
+    assert len(rows) == 46
     keys = {"id", "section", "claim", "printed", "recomputed", "verdict", "reason"}
     assert all(keys <= set(row) for row in rows)
 

@@ -29,7 +29,7 @@ class Finding:
     Attributes
     ----------
     id : int
-        1–42, as in the book.
+        1–46, as in the book.
     section : str
         Which part of the paper.
     claim : str

@@ -39,7 +39,7 @@ def ledger(
     Returns
     -------
     DataFrame
-        Schema ``LEDGER``: a row a finding, ids 1–42; all text but ``id``. Empty where a run
+        Schema ``LEDGER``: a row a finding, ids 1–46; all text but ``id``. Empty where a run
         has nothing to say to a finding.
 
     Examples

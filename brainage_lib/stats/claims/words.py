@@ -1,4 +1,4 @@
-"""Findings 30–42: words, design and leakage. Most are quoted: their text is data."""
+"""Findings 30–46: words, design, leakage, regions. Most are quoted: their text is data."""
 
 from __future__ import annotations
 
