@@ -173,15 +173,8 @@ for of_nets in maps:
     print(f"{look.words}: {look.resolution(grid.mm)}; {'; '.join(each)}")
 
 # %%
-under = (
-    sum(
-        groups_t1w * n
-        for groups_t1w, n in zip(looked["T"].t1w.values(), looked["T"].table["n_scans"])
-    )
-    / looked["T"].table["n_scans"].sum()
-)
 show.maps_by_method(
-    under,
+    looked["T"].mean_t1w,
     {of_nets["T"].look.words: of_nets["T"].mean() for of_nets in maps},
     {look.words: look.resolution(grid.mm) for look in looks},
     grid.affine,

@@ -78,7 +78,8 @@ def test_the_staged_folder_has_the_layout_of_the_checkout(checkout, run):
     for name in (
         "_config.yml", "CHANGELOG.md", "book/_toc.yml", "book/intro.md", "book/generated/status.md",
         "book/generated/citation.md", "book/_static/plotly.min.js", "book/_static/book.css",
-        "book/_static/mathjax/tex-mml-chtml.js", "book/_static/niivue.umd.js", f"notebooks/{NAME}.ipynb", f"notebooks/{NAME}.py",
+        "book/_static/mathjax/tex-mml-chtml.js", "book/_static/niivue.umd.js",
+        f"notebooks/{NAME}.ipynb", f"notebooks/{NAME}.py",
     ):  # fmt: skip
         assert (source / name).is_file(), name
     assert not (source / "book" / "node_modules").exists()
