@@ -67,6 +67,19 @@ class Figure(Shown):
 
     fig: go.Figure
 
+    def save_buttons(self) -> str:
+        """Return buttons that save the chart, at the width of a page of paper."""
+        size = {"width": 960, "height": self.fig.layout.height or HEIGHT}
+        return "".join(
+            self._save_button(
+                kind,
+                "Plotly.downloadImage(figure.querySelector('.plotly-graph-div'),"
+                + json.dumps(size | {"format": kind.lower(), "filename": self.name})
+                + ")",
+            )
+            for kind in ("SVG", "PNG")
+        )
+
     def html(self) -> str:
         """Return the chart for a page that has loaded plotly.js; nothing else is fetched."""
         plain = go.Figure(self.fig)

@@ -40,7 +40,9 @@ background:var(--pst-color-background,Canvas)}
 .shown th[scope=rowgroup][colspan]{padding-top:1em}
 .shown thead th{white-space:normal;vertical-align:bottom}
 .shown small{display:block;font-size:.86em}
-@media print{.shown{break-inside:avoid}}
+.shown-save{font:inherit;color:inherit;background:none;border:0;padding:.2em .4em;
+text-decoration:underline;cursor:pointer}
+@media print{.shown{break-inside:avoid}.shown-save{display:none}}
 </style>"""
 """Style of all that is shown. It travels with each figure, so that a figure is whole wherever its
 HTML is put. The text of charts takes the page's own colour, and the white box that the theme puts
@@ -93,6 +95,19 @@ class Shown:
             f'base64,{code}">Numbers as CSV ({rows})</a>'
         )
 
+    def save_buttons(self) -> str:
+        """Return buttons that save what is drawn; none unless there is a picture."""
+        return ""
+
+    def _save_button(self, kind: str, action: str) -> str:
+        """Return a button; ``action`` is a script in which ``figure`` is what it stands in."""
+        name = html.escape(f"Save {self.name} as {kind}")
+        script = html.escape(f"const figure=this.closest('figure');{action}")
+        return (
+            f' <button type="button" class="shown-save" aria-label="{kind}: {name}" '
+            f'onclick="{script}">{kind}</button>'
+        )
+
     def html(self) -> str:
         """Return what goes into a page, without the style."""
         raise NotImplementedError
@@ -106,7 +121,8 @@ class Shown:
     def _figure(self, body: str) -> str:
         return (
             f'<figure class="shown"><p class="shown-title">{html.escape(self.title)}</p>{body}'
-            f"<figcaption>{html.escape(self.caption)} {self.csv_link()}</figcaption></figure>"
+            f"<figcaption>{html.escape(self.caption)} {self.csv_link()}{self.save_buttons()}"
+            "</figcaption></figure>"
         )
 
 
@@ -121,6 +137,15 @@ class Picture(Shown):
     """
 
     png: bytes
+
+    def save_buttons(self) -> str:
+        """Return a button that saves the pixels that are shown."""
+        return self._save_button(
+            "PNG",
+            "const link=document.createElement('a');"
+            f"link.href=figure.querySelector('img').src;link.download='{self.name}.png';"
+            "link.click()",
+        )
 
     def html(self) -> str:
         """Return the picture with its words; the class keeps the theme from filtering it."""
@@ -142,6 +167,18 @@ class Drawing(Shown):
     """
 
     svg: str
+
+    def save_buttons(self) -> str:
+        """Return a button that saves the drawing."""
+        return self._save_button(
+            "SVG",
+            "const drawing=figure.querySelector('.shown-drawing svg').cloneNode(true);"
+            "drawing.setAttribute('xmlns','http://www.w3.org/2000/svg');"
+            "drawing.style.color='#222';drawing.style.background='#fff';"
+            "const link=document.createElement('a');link.href=URL.createObjectURL("
+            "new Blob([drawing.outerHTML],{type:'image/svg+xml'}));"
+            f"link.download='{self.name}.svg';link.click()",
+        )
 
     def html(self) -> str:
         """Return the drawing with its words."""

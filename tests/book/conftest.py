@@ -17,6 +17,14 @@ from brainage_lib.report.pdf import FLAGS, find_chromium
 from brainage_lib.run import Run, locate
 
 LOOK = (Path(__file__).parent / "look.js").read_text(encoding="utf-8")
+AXE = Path(__file__).resolve().parents[2] / "book" / "node_modules" / "axe-core" / "axe.min.js"
+AUDIT = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations.map(
+  (found) => `${found.id}: ${found.nodes.map((node) => node.target.join(" ")).join(", ")}`)"""
+
+DRAWN = """() => [...document.querySelectorAll('.plotly-graph-div')]
+  .every(place => place.querySelector('.main-svg'))
+  && document.querySelectorAll('.math').length
+  <= document.querySelectorAll('mjx-container').length"""
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -103,6 +111,35 @@ def visit(browser, site, pages):
     return look
 
 
+@pytest.fixture(scope="session")
+def audit(browser, site, pages):
+    """What axe-core finds on every page: ``audit("dark", 1280)``, a dict of page to findings."""
+    if not AXE.is_file():
+        unavailable("axe-core is not there; `npm ci --prefix book` fetches it")
+
+    def look(scheme: str, width: int) -> dict[str, list[str]]:
+        found = {page: _audit(browser, site, page, scheme, width) for page in pages}
+        return {page: findings for page, findings in found.items() if findings}
+
+    return look
+
+
+def _audit(browser, site: str, page: str, scheme: str, width: int) -> list[str]:
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, is_mobile=width < 600,
+        # Colours are looked at when they have settled.
+        reduced_motion="reduce",
+    )  # fmt: skip
+    try:
+        tab = context.new_page()
+        tab.goto(f"{site}{page}.html", wait_until="load", timeout=60_000)
+        tab.wait_for_function(DRAWN, polling=100, timeout=60_000)
+        tab.evaluate(AXE.read_text(encoding="utf-8"))
+        return tab.evaluate(AUDIT)
+    finally:
+        context.close()
+
+
 def _look(browser, site: str, page: str, scheme: str, width: int) -> Visit:
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, is_mobile=width < 600
@@ -124,14 +161,7 @@ def _look(browser, site: str, page: str, scheme: str, width: int) -> Visit:
         answer = tab.goto(f"{site}{page}.html", wait_until="load", timeout=60_000)
         found.seen = {"status": answer.status}
         if answer.ok:
-            tab.wait_for_function(
-                """() => [...document.querySelectorAll('.plotly-graph-div')]
-                .every(place => place.querySelector('.main-svg'))
-                && document.querySelectorAll('.math').length
-                <= document.querySelectorAll('mjx-container').length""",
-                polling=100,
-                timeout=60_000,
-            )
+            tab.wait_for_function(DRAWN, polling=100, timeout=60_000)
             found.seen |= tab.evaluate(LOOK)
         return found
     finally:

@@ -77,6 +77,13 @@ def test_every_picture_and_chart_is_described_for_those_who_do_not_see_it(light)
     assert told(light, "undescribedCharts") == {}
 
 
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE)]
+)
+def test_an_automated_audit_finds_no_barrier(audit, scheme, width):
+    assert audit(scheme, width) == {}
+
+
 @pytest.mark.parametrize("mode", ["light", "dark", "phone"])
 def test_no_page_asks_another_host_and_the_console_stays_silent(mode, request, site):
     for page, found in request.getfixturevalue(mode).items():
@@ -165,6 +172,15 @@ def test_the_search_finds_a_chapter_by_its_title(browser, site, light, chapters)
         assert any(f"{chapters[-1]}.html" in url for url in found)
     finally:
         tab.close()
+
+
+def test_the_viewers_volumes_lie_beside_the_pages(html, chapters):
+    text = (html / "notebooks" / "08_where_the_networks_look.html").read_text(encoding="utf-8")
+    names = set(re.findall(r'"(viewer-[\w-]+)"', text))
+    assert names
+    missing = [n for n in names if not (html / "_static" / "viewer" / f"{n}.js").is_file()]
+    assert missing == []
+    assert (html / "_static" / "niivue.umd.js").is_file()
 
 
 def test_a_page_weighs_less_than_three_megabytes(html, pages):

@@ -98,6 +98,17 @@ def test_numbers_can_be_taken_away(everything, name, tmp_path):
     assert len(taken) == len(shown.data)
 
 
+@pytest.mark.parametrize("name", [*CHARTS, *PICTURES, "pipeline"])
+def test_what_is_drawn_can_be_saved_as_a_picture(everything, name):
+    page = BeautifulSoup(everything[name].html(), "html.parser")
+    kinds = {button.text for button in page.select("figcaption button.shown-save")}
+    expected = {"SVG", "PNG"} if name in CHARTS else {"PNG"} if name in PICTURES else {"SVG"}
+    assert kinds == expected
+    for button in page.select("button.shown-save"):
+        assert button["aria-label"].startswith(button.text)
+        assert everything[name].name in button["onclick"]
+
+
 def test_numbers_name_no_participant(everything):
     for shown in everything.values():
         assert not {"scan_id", "participant_id"} & set(shown.data.columns)

@@ -90,3 +90,17 @@ def test_ledger_can_be_filtered(page):
     page.fill("input[type=search]", "nowhere")
     assert page.evaluate(shown) == 0
     assert page.inner_text("[role=status]") == "0 of 2 claims shown"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["SVG", "PNG"])
+def test_a_chart_and_a_picture_can_be_saved(page, kind, tmp_path):
+    begins = {"SVG": b"<svg", "PNG": b"\x89PNG"}[kind]
+    other = {"SVG": "figure:has(.shown-drawing) button", "PNG": "figure:has(img) button"}[kind]
+    for button in (f"figure:has(.plotly-graph-div) button:text-is('{kind}')", other):
+        with page.expect_download() as download:
+            page.locator(button).first.click()
+        saved = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved)
+        assert saved.suffix == f".{kind.lower()}"
+        assert saved.read_bytes().startswith(begins)
