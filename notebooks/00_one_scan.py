@@ -63,6 +63,19 @@ print("warnings:", "; ".join(found.warnings) or "none")
 grid = imaging.grid(run.profile.grid_mm)
 show.cbv_maps(found.t1w, found.aicbv, grid.affine, source=run.source)
 
+# %%
+show.brain_viewer(
+    {"t1w": {"this scan": found.t1w}, "cbv": {"this scan": found.aicbv}},
+    {},
+    {"this scan": 1},
+    grid.affine,
+    folder=run.path("viewer"),
+    words={"t1w": "T1w", "cbv": "AICBV (ml/100 ml)"},
+    source=run.source,
+    small_groups=True,
+    name="one-scan",
+)
+
 # %% [markdown]
 # ## From two ages to one
 

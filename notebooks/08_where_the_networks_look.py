@@ -59,8 +59,10 @@ print("the paper:", explain.resolution((182, 218, 182), 1))
 
 # %%
 looked = {net: explain.attribute(run, net, mode) for net in settings.nets}
+sizes = looked["T"].table.set_index("decade")["n_scans"]
 show.gradcam_by_decade(
-    looked["T"].t1w,
+    # Of real people no mean of fewer than ten is shown.
+    {name: t1w for name, t1w in looked["T"].t1w.items() if run.simulated or sizes[name] >= 10},
     {net: found.groups for net, found in looked.items()},
     grid.affine,
     source=run.source,
@@ -103,12 +105,12 @@ show.brain_viewer(
         net: {name: group.mean for name, group in found.groups.items()}
         for net, found in looked.items()
     },
-    groups.drop_duplicates("decade").set_index("decade")["n_scans"],
+    sizes,
     grid.affine,
     folder=run.path("viewer"),
     words={"t1w": "mean T1w", "cbv": "mean AICBV", **{net: f"network {net}" for net in looked}},
     source=run.source,
-    simulated=run.simulated,
+    small_groups=run.simulated,
     resolutions=[resolution],
 )
 

@@ -253,7 +253,7 @@ def phantom_table(ranked: pd.DataFrame, *, source: str) -> Table:
         title=f"Found by {listed(found) or 'none'}; missed by {listed(missed) or 'none'}",
         caption="Heads in which one ball tells the age and another, the decoy, changes as much at "
         "random. A method finds the lesion if it has three times what chance gives, and more than "
-        f"the decoy; n = {count(int(ranked['n_scans'].max()), 'head')}",
+        f"the decoy; n = {count(int(ranked['n_scans'].max()) if len(ranked) else 0, 'head')}",
         source=source,
         name="phantom",
     )

@@ -24,7 +24,7 @@ from brainage_lib.show.page import Shown, captioned
 from brainage_lib.show.words import count
 
 FEW = 10
-"""No mean of fewer real scans is shown."""
+"""Groups of fewer are marked; of real scans no mean of fewer is shown."""
 
 BASE = "../_static/"
 """Where niivue and the volumes lie, seen from a chapter's page."""
@@ -93,34 +93,37 @@ class Viewer(Shown):
 
     def _tools(self) -> str:
         last = len(self.groups) - 1
-        tools = [
-            f'<label>Group <input type="range" data-part="group" min="0" max="{last}" step="1" '
-            'value="0"><output data-part="group-out"></output></label>',
-            _select("Ground", "under", self.unders),
-            _select("Map", "over", {**self.overs, "none": "none"}),
-            '<label>Threshold <input type="range" data-part="threshold" min="0" max="95" step="5" '
-            f'value="{self.threshold}"><output data-part="threshold-out"></output></label>',
-            _select(
-                "View",
-                "view",
-                {
-                    "planes": "three planes",
-                    "axial": "axial",
-                    "coronal": "coronal",
-                    "sagittal": "sagittal",
-                    "solid": "solid",
-                },
-            ),
-        ]
-        return "".join(tools)
+        views = {
+            "planes": "three planes", "axial": "axial", "coronal": "coronal",
+            "sagittal": "sagittal", "solid": "solid",
+        }  # fmt: skip
+        return "".join(
+            [
+                _slider("Group", "group", last, 1, 0, hidden=last == 0),
+                _select("Ground", "under", self.unders),
+                _select("Map", "over", {**self.overs, "none": "none"}, hidden=not self.overs),
+                _slider("Threshold", "threshold", 95, 5, self.threshold, hidden=not self.overs),
+                _select("View", "view", views),
+            ]
+        )
 
 
-def _select(label: str, part: str, choices: Mapping[str, str]) -> str:
+def _slider(label: str, part: str, last: int, step: int, value: int, *, hidden: bool) -> str:
+    return (
+        f'<label{" hidden" * hidden}>{label} <input type="range" data-part="{part}" min="0" '
+        f'max="{last}" step="{step}" value="{value}"><output data-part="{part}-out"></output>'
+        "</label>"
+    )
+
+
+def _select(label: str, part: str, choices: Mapping[str, str], *, hidden: bool = False) -> str:
     options = "".join(
         f'<option value="{html.escape(key)}">{html.escape(words)}</option>'
         for key, words in choices.items()
     )
-    return f'<label>{label} <select data-part="{part}">{options}</select></label>'
+    return (
+        f'<label{" hidden" * hidden}>{label} <select data-part="{part}">{options}</select></label>'
+    )
 
 
 def brain_viewer(
@@ -132,7 +135,7 @@ def brain_viewer(
     folder: Path,
     words: Mapping[str, str],
     source: str,
-    simulated: bool,
+    small_groups: bool,
     resolutions: Sequence[str] = (),
     name: str = "viewer",
 ) -> Viewer:
@@ -153,8 +156,9 @@ def brain_viewer(
     words : mapping of kind to str
         What the reader calls each ground and map.
     source : str
-    simulated : bool
-        Of real scans a group of fewer than ten is left out.
+    small_groups : bool
+        Whether groups of fewer than ten are laid out too: simulated scans, or the single one
+        that a page is about. Of real people they are left out.
     resolutions : sequence of str
         How finely the maps can see, for the caption.
     name : str
@@ -162,7 +166,7 @@ def brain_viewer(
     """
     groups, rows = [], []
     for label, n in sizes.items():
-        if n < FEW and not simulated:
+        if n < FEW and not small_groups:
             continue
         volumes = {}
         for kind, of_groups in (*grounds.items(), *maps.items()):
@@ -178,7 +182,7 @@ def brain_viewer(
         groups.append({"label": label, "n": n, "few": n < FEW, "volumes": volumes})
     total = sum(group["n"] for group in groups)
     finely = f" Maps see {'; '.join(resolutions)}." if resolutions else ""
-    left_out = "" if simulated else " Groups of fewer than ten scans are left out."
+    left_out = "" if small_groups else " Groups of fewer than ten scans are left out."
     return Viewer(
         f"Turn it yourself: {count(len(groups), 'group')}, n = {count(total, 'scan')}",
         captioned(

@@ -66,7 +66,7 @@ def test_every_figure_of_the_executed_notebooks_is_drawn(light, chapters, book_r
             for output in cell.outputs
         ]
         made = sum(text.count('class="plotly-graph-div"') for text in outputs)
-        shown = sum(text.count('<figure class="shown"') for text in outputs)
+        shown = sum(text.count('<figure class="shown') for text in outputs)
         seen = light[page].seen
         assert (seen["charts"], seen["drawn"], seen["shown"]) == (made, made, shown), page
     assert told(light, "broken") == {}

@@ -189,6 +189,33 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
           "recorded": "", "this_run": "p 0.4"} for verdict in ("holds", "contradicted")]
     )  # fmt: skip
     steps = {"T": [SimpleNamespace(layer="block 5", similarity=np.array([0.9, 0.7, 0.8]))]}
+    words = {("grad-cam", 5): "Grad-CAM, block 5", ("occlusion", 0): "occlusion"}
+    both = [{"net": "T", "method": name, "block": block} for name, block in words]
+    cascade = pd.DataFrame(
+        [kind | {"layer": layer, "similarity": 0.3, "n_scans": 6}
+         for kind in both for layer in ("last", "blocks.0.0")]
+    )  # fmt: skip
+    trials = pd.DataFrame(
+        [kind | {"mode": "sound", "test": test, "value": 0.4, "chance": 0.1, "n_scans": 6,
+                 "verdict": verdict}
+         for kind in both for test, verdict in (("randomised", "passes"), ("mass", "fails"))]
+    )  # fmt: skip
+    regions = pd.DataFrame(
+        [both[1] | {"mode": "sound", "decade": decade, "region": region, "n_scans": 9,
+                    "n_participants": 8, "share": 0.3, "low": 0.2, "high": 0.4, "even": 0.1}
+         for decade in ("20–30", "all ages") for region in ("parietal", "occipital")]
+    )  # fmt: skip
+    statements = pd.DataFrame(
+        [both[1] | {"finding": 45, "mode": "sound", "statement": "white matter",
+                    "measure": "share of the map", "value": 0.3, "null_low": 0.1, "null_high": 0.2,
+                    "p": 0.005, "n_scans": 9, "outcome": outcome, "reason": "a < b"}
+         for outcome in ("agrees", "not resolvable at this grid")]
+    )  # fmt: skip
+    phantom = pd.DataFrame(
+        [{"method": name, "n_scans": 8, "pointing": 1.0, "mass": 0.3, "rank": 0.6, "decoy": 0.0,
+          "chance": 0.02, "found": found}
+         for name, found in (("occlusion", True), ("edges", False))]
+    )  # fmt: skip
     projects = pd.DataFrame(
         [{"project": name, "n_scans": 80, "n_participants": 64, "n_repeated": 16, "n_patients": 3,
           "n_patient_scans": 4, "age_mean": 50.0, "age_sd": 20.0, "age_min": 18, "age_max": 92,
@@ -253,6 +280,15 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
             affine, source=SOURCE,
         ),
         "randomisation": show.randomisation({} if empty else steps, source=SOURCE),
+        "cascades": show.cascades(few(cascade), words, source=SOURCE),
+        "trials_table": show.trials_table(few(trials), words, source=SOURCE),
+        "region_figure": show.region_figure(few(regions), method="occlusion", source=SOURCE),
+        "statements_table": show.statements_table(few(statements), words, source=SOURCE),
+        "phantom_table": show.phantom_table(few(phantom), source=SOURCE),
+        "maps_by_method": show.maps_by_method(
+            brain, {} if empty else {"occlusion": brain}, {"occlusion": "windows of 32 mm"},
+            affine, net="T", n={} if empty else {"occlusion": 9}, source=SOURCE,
+        ),
         "differences": show.differences(few(differences), source=SOURCE, name="ladder"),
         "control_ladder": show.control_ladder(few(ladder), over="t", source=SOURCE),
         "ledger_table": show.ledger_table(few(ledger), source=SOURCE),

@@ -18,11 +18,12 @@ CHARTS = [
     "verdict_counts", "cbv_scores", "generator_curve", "training_curves",
     "predicted_against_age", "model_scatter", "model_residuals", "error_quantiles",
     "age_density", "mae_by_age", "mae_by_study", "randomisation", "differences", "control_ladder",
+    "cascades", "region_figure",
 ]  # fmt: skip
-PICTURES = ["contact_sheet", "scan_steps", "cbv_maps", "gradcam_by_decade"]
+PICTURES = ["contact_sheet", "scan_steps", "cbv_maps", "gradcam_by_decade", "maps_by_method"]
 TABLES = [
     "cohort_table", "reasons_table", "table1", "anova_table", "coefficients_table", "table2",
-    "table3",
+    "table3", "trials_table", "statements_table", "phantom_table",
 ]  # fmt: skip
 OTHERS = ["ledger_table", "pipeline"]
 ALL = [*CHARTS, *PICTURES, *TABLES, *OTHERS]

@@ -18,13 +18,13 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]
 WORDS = {"t1w": "mean T1w", "cbv": "mean AICBV", "T": "network T"}
 
 
-def make(volume, folder, simulated=True):
+def make(volume, folder, small=True):
     brain, affine = volume
     grounds = {"t1w": {"20–30": brain, "30–40": brain / 2}, "cbv": {"20–30": brain, "30–40": brain}}
     maps = {"T": {"20–30": brain**2, "30–40": np.flip(brain, 0)}}
     return show.brain_viewer(
         grounds, maps, {"20–30": 34, "30–40": 9}, affine, folder=folder, words=WORDS,
-        source="simulated scans", simulated=simulated, resolutions=["cells of 64 mm"],
+        source="simulated scans", small_groups=small, resolutions=["cells of 64 mm"],
     )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def test_volumes_are_written_as_they_are_in_their_own_space(volume, tmp_path):
 
 
 def test_no_mean_of_fewer_than_ten_real_scans_is_laid_out(volume, tmp_path):
-    viewer = make(volume, tmp_path, simulated=False)
+    viewer = make(volume, tmp_path, small=False)
     assert [group["label"] for group in viewer.groups] == ["20–30"]
     assert not list(tmp_path.glob("*30-40*"))
     assert "fewer than ten scans are left out" in viewer.caption
@@ -53,9 +53,19 @@ def test_no_mean_of_fewer_than_ten_real_scans_is_laid_out(volume, tmp_path):
 
 def test_without_a_group_it_says_so(volume, tmp_path):
     viewer = show.brain_viewer(
-        {"t1w": {}}, {}, {}, volume[1], folder=tmp_path, words=WORDS, source="s", simulated=True
+        {"t1w": {}}, {}, {}, volume[1], folder=tmp_path, words=WORDS, source="s", small_groups=True
     )
     assert "No group is large enough" in viewer.html()
+
+
+def test_a_single_scan_needs_no_slider(volume, tmp_path):
+    viewer = show.brain_viewer(
+        {"t1w": {"this scan": volume[0]}}, {}, {"this scan": 1}, volume[1], folder=tmp_path,
+        words=WORDS, source="s", small_groups=True,
+    )  # fmt: skip
+    page = BeautifulSoup(viewer.html(), "html.parser")
+    shown = [tag.text.split()[0] for tag in page.find_all("label") if not tag.has_attr("hidden")]
+    assert shown == ["Ground", "View"]
 
 
 def test_every_control_has_a_name_and_nothing_is_loaded_by_itself(volume, tmp_path):
