@@ -25,7 +25,7 @@ run = "demo"
 profile = "demo"
 
 # %%
-from brainage_lib import show, stats
+from brainage_lib import data, show, stats
 from brainage_lib.run import open_chapter
 from brainage_lib.tables import (
     ANOVA,
@@ -136,6 +136,7 @@ show.inflation_table(choose(inflation, recipe=settings.headline["recipe"]), sour
 write_table(stacked.coefficients, run.path("stacking", "coefficients.csv"), COEFFICIENTS)
 stats.save_model_json(stacked, run.path("stacking", "model.json"))
 stats.save_calibration_json(stacked, run.path("stacking", "calibration.json"))
+data.write_reference(run)
 show.coefficients_table(
     stats.paper_coefficients(),
     recorded.table("coefficients", model="TAS"),

@@ -54,6 +54,7 @@ CHAPTERS = {
             "stacking/inflation.csv",
             "stacking/model.json",
             "stacking/calibration.json",
+            "stacking/reference.json",
         ),
         (
             "table1.csv",

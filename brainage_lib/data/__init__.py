@@ -12,6 +12,7 @@ from brainage_lib.data.gate import find_copies, read_leaks, refuse_leaks, write_
 from brainage_lib.data.inputs import network_inputs, scaled
 from brainage_lib.data.look import across_ages, least_like_the_template, scan_steps
 from brainage_lib.data.native import carry_back
+from brainage_lib.data.reference import read_reference, write_reference
 from brainage_lib.data.splits import (
     leaks,
     paper_split,
@@ -53,11 +54,13 @@ __all__ = [
     "read_aliases",
     "read_cohort",
     "read_leaks",
+    "read_reference",
     "refuse_leaks",
     "scaled",
     "scan_steps",
     "sound_split",
     "stratify",
     "write_manifest",
+    "write_reference",
     "write_splits",
 ]

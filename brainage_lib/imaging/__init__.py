@@ -6,6 +6,7 @@ from brainage_lib.imaging.native import NativeBrain, preprocess
 from brainage_lib.imaging.opening import DEFECTS, open_image
 from brainage_lib.imaging.quality import judge, measure_quality
 from brainage_lib.imaging.resampling import carry_back, check_space, resample, to_grid
+from brainage_lib.imaging.state import guess_state
 from brainage_lib.imaging.template import Template, template
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "carry_back",
     "check_space",
     "grid",
+    "guess_state",
     "judge",
     "measure_quality",
     "normalise",

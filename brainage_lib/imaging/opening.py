@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import zlib
@@ -21,6 +22,13 @@ MAX_VOXELS = 512**3
 
 SIDE_MM = (0.2, 12.0)
 """Allowed voxel sides: from ex-vivo resolution to the coarsest clinical slices."""
+
+
+MOST_PACKED = 1032
+"""Deflate packs at most this many bytes into one (zlib's own account of its limit)."""
+
+BEHIND_BYTES = 64 * 2**20
+"""What may follow the last voxel of a file; more is no scan, and would take long to read."""
 
 
 class Defect(NamedTuple):
@@ -115,26 +123,56 @@ def _open_file(path: Path) -> nib.Nifti1Image:
         img = nib.load(path)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise bad_image("truncated") from None
-    except (ImageFileError, HeaderDataError, ValueError, OSError):
+    except (ImageFileError, HeaderDataError, ValueError, OverflowError, OSError) as error:
+        _leave_faults_of_the_system(error)
         # nibabel says the same of a damaged gz header and of a text file.
         raise bad_image("truncated" if _is_broken_gz(path) else "format") from None
     if not isinstance(img, nib.Nifti1Pair):
         raise bad_image("format", type(img).__name__)
     _check_header(img)
+    _check_length(img)
     try:
-        data = np.asarray(img.dataobj, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            data = np.asarray(img.dataobj, dtype=np.float32)
         # nibabel stops at the last voxel, before the checksum: damage would go unseen.
         if path.suffix == ".gz":
-            _read_to_end(path)
-    except (EOFError, zlib.error, gzip.BadGzipFile, OSError, ValueError):
+            _read_to_end(path, _bytes_claimed(img) + BEHIND_BYTES)
+    except (EOFError, zlib.error, gzip.BadGzipFile, OSError, ValueError, OverflowError) as error:
+        _leave_faults_of_the_system(error)
         raise bad_image("truncated") from None
     return nib.Nifti1Image(data.reshape(data.shape[:3]), img.affine)
 
 
-def _read_to_end(path: Path) -> None:
+def _leave_faults_of_the_system(error: Exception) -> None:
+    """Raise again what the system said: a disk that does not answer is no damaged scan."""
+    number = getattr(error, "errno", None)
+    if number in (errno.EACCES, errno.EPERM):
+        raise BadImage("file may not be read", "ask for the right to read it") from None
+    if isinstance(error, OSError) and number not in (None, errno.EINVAL):
+        raise error
+
+
+def _bytes_claimed(img: nib.Nifti1Pair) -> int:
+    """Bytes up to the last voxel, as the header has it."""
+    voxels = int(np.prod([int(n) for n in img.shape], dtype=object))
+    return int(img.dataobj.offset) + voxels * img.get_data_dtype().itemsize
+
+
+def _check_length(img: nib.Nifti1Pair) -> None:
+    """Compare the size that is claimed with the file's, before memory is asked for."""
+    path = Path(img.file_map["image"].filename)
+    if not path.is_file():
+        raise bad_image("missing")
+    most = path.stat().st_size * (MOST_PACKED if path.suffix == ".gz" else 1)
+    if path.suffix in (".gz", ".nii", ".img") and _bytes_claimed(img) > most:
+        raise bad_image("truncated")
+
+
+def _read_to_end(path: Path, most: int) -> None:
     with gzip.open(path) as stream:
         while stream.read(1 << 20):
-            pass
+            if stream.tell() > most:
+                raise ValueError("far more than the header says")
 
 
 def _is_broken_gz(path: Path) -> bool:

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from brainage_lib.data import read_cohort, scaled
+from brainage_lib import __version__
+from brainage_lib.data import scaled
 from brainage_lib.data.cohort import SIMULATED
+from brainage_lib.data.native import steps_of
 from brainage_lib.data.volumes import SEPARATOR, prepare_scan
-from brainage_lib.errors import BadImage, BadInput, Refused
-from brainage_lib.imaging import judge
+from brainage_lib.errors import BadImage, Refused
+from brainage_lib.explain import grad_cam, top_fifth
+from brainage_lib.files import digest_file, digest_files
+from brainage_lib.imaging import DEFECTS, guess_state, judge, open_image
+from brainage_lib.predict.model import NETS, Model
 from brainage_lib.predict.prediction import Prediction
-from brainage_lib.run import NetworkKey, Run
-from brainage_lib.stats import LinearBias, load_model_json, stacked_age
-from brainage_lib.stats.calibration import load_calibration_json
-from brainage_lib.stats.model_file import ALL_FOLDS
-from brainage_lib.tables import SPLITS, read_table
-from brainage_lib.train import aicbv, cohort, predict_network
+from brainage_lib.run import Run
+from brainage_lib.stats import LinearBias, stacked_age
+from brainage_lib.train import aicbv, predict_network
+
+VERSIONED = ("torch", "numpy", "scipy", "nibabel", "SimpleITK", "deepbet")
+LEEWAY_MM = 0.1
+"""How much longer or shorter than usual a voxel may be before it is warned of."""
 
 
 def predict_scan(
-    run: Run,
+    run: Run | Model,
     scan: Mapping[str, Any] | pd.Series,
     folder: str | os.PathLike | None = None,
     fold: int | None = None,
+    cache: str | os.PathLike | None = None,
 ) -> Prediction:
     """Predict the age of one scan by the networks of a run.
 
@@ -36,17 +47,19 @@ def predict_scan(
 
     Parameters
     ----------
-    run : Run
-        With generator, networks and stacking.
+    run : Run or Model
+        With generator, networks and stacking. A `Model` keeps them open for the next scan.
     scan : mapping
-        ``scan_id``, ``path`` (``sim:…`` or a file), ``t1w_state``; ``age`` (years) and ``sex``
-        (F, M) where they are known.
+        ``scan_id``, ``path`` (``sim:…`` or a file); ``t1w_state``, ``age`` (years) and ``sex``
+        (F, M) where they are known. A state that is not known is guessed.
     folder : path, optional
         To which the path of a real scan is relative.
     fold : int, optional
         Ask only the networks of this fold, with the coefficients that were fitted on the
         others: for a scan that was tested in it, and on which the other networks were trained.
         All folds' networks are averaged unless given.
+    cache : path, optional
+        Where preprocessed scans are kept; beside the run unless given.
 
     Returns
     -------
@@ -61,85 +74,170 @@ def predict_scan(
     BadInput
         The run lacks something that an earlier chapter makes.
     """
-    settings = run.profile
-    prepared = prepare_scan(
-        dict(scan),
-        None if folder is None else os.fspath(folder),
-        settings.grid_mm,
-        os.fspath(run.preprocessed),
-        settings.preprocessing.register_again,
-    )
-    if prepared.volume is None:
-        raise BadImage(prepared.reason)
-    verdict, reasons = judge(prepared.measures, settings.quality)
-    if verdict == "drop" or (verdict == "look" and settings.quality.look == "drop"):
-        raise Refused(f"{scan['scan_id']}: {SEPARATOR.join(reasons)}")
-    _made(run, "03", run.path(aicbv.WEIGHTS))
-    t1w = prepared.volume
-    # Half precision, as in the run's volumes: a scan of the cohort gets its cohort's age.
-    cbv = aicbv.cbv_map(run, aicbv.load_generator(run), t1w).astype(np.float16)
-    networks = {net: _ask(run, net, volume, fold) for net, volume in {"T": t1w, "A": cbv}.items()}
-    age = None if scan.get("age") is None or pd.isna(scan["age"]) else float(scan["age"])
+    model = run if isinstance(run, Model) else Model(run)
+    found = look_at_scan(model, scan, folder, fold, cache)
+    if found.status == "unusable":
+        (reason,) = found.reasons
+        raise BadImage(reason, _remedy(reason))
+    if found.status == "refused":
+        raise Refused(f"{found.scan_id}: {SEPARATOR.join(found.reasons)}")
+    return found
+
+
+def look_at_scan(
+    model: Model,
+    scan: Mapping[str, Any] | pd.Series,
+    folder: str | os.PathLike | None = None,
+    fold: int | None = None,
+    cache: str | os.PathLike | None = None,
+) -> Prediction:
+    """`predict_scan` that does not raise at a bad scan: its verdict is "drop", with the reason."""
+    run, settings = model.run, model.run.profile
+    model.reference  # noqa: B018 (a folder that lacks it is found out before minutes of work)
+    root = None if folder is None else os.fspath(folder)
+    kept = Path(run.preprocessed if cache is None else cache)
+    age = None if scan.get("age") in (None, "") or pd.isna(scan["age"]) else float(scan["age"])
     sex = scan["sex"] if scan.get("sex") in ("F", "M") else None
-    model = "TAS" if sex else "TA"
-    predicted = _stack(run, model, networks, sex, fold)
-    around = _around(run, model, predicted, age)
-    warnings = _warn(run, scan, {"age": age, "predicted age": predicted})
-    if not sex:
-        warnings.append("sex is not known: stacked without it")
-    if around["level"] is None:
-        warnings.append("no interval: too few controls were predicted out of fold")
-    return Prediction(
-        scan_id=str(scan["scan_id"]),
-        predicted_age=predicted,
-        gap_raw=None if age is None else predicted - age,
-        verdict=verdict,
-        reasons=tuple(reasons),
-        warnings=tuple(warnings),
-        model=model,
-        networks=networks,
-        t1w=t1w.astype(np.float32),
-        aicbv=cbv.astype(np.float32),
-        **around,
-    )
+    found = Prediction(
+        scan_id=str(scan["scan_id"]), predicted_age=None, interval_low=None, interval_high=None,
+        gap_raw=None, gap_corrected=None, verdict="drop", reasons=(), warnings=(), model=None,
+        networks={}, level=None, t1w=None, aicbv=None, age=age, sex=sex,
+        asked=model.facts(), versions=dict(_versions()),
+    )  # fmt: skip
+    try:
+        scan, assumed = _with_state(scan, root)
+    except BadImage as error:
+        return replace(found, reasons=(error.reason,))
+    found = replace(found, t1w_state=scan["t1w_state"], assumed=assumed, image=_image(scan, root))
+    again = settings.preprocessing.register_again
+    prepared = prepare_scan(scan, root, settings.grid_mm, os.fspath(kept), again)
+    if prepared.volume is None:
+        return replace(found, reasons=(prepared.reason,))
+    verdict, reasons = judge(prepared.measures, settings.quality)
+    t1w = prepared.volume
+    steps = () if _simulated(scan) else tuple(steps_of(scan, Path(root), kept, again))
+    found = replace(
+        found, verdict=verdict, reasons=tuple(reasons), measures=prepared.measures,
+        t1w=t1w.astype(np.float32), steps=steps,
+    )  # fmt: skip
+    if verdict == "drop" or (verdict == "look" and settings.quality.look == "drop"):
+        return replace(found, verdict="drop")
+    # Half precision, as in the run's volumes: a scan of the cohort gets its cohort's age.
+    cbv = aicbv.cbv_map(run, model.generator, t1w).astype(np.float16)
+    networks = {"T": _ask(model, "T", t1w, fold), "A": _ask(model, "A", cbv, fold)}
+    stacking = "TAS" if sex else "TA"
+    rows = pd.DataFrame([{**networks, "sex": sex}])
+    predicted = float(stacked_age(model.coefficients(fold), stacking, rows)[0])
+    around = _around(model, stacking, predicted, age)
+    found = replace(
+        found, predicted_age=predicted, model=stacking, networks=networks,
+        gap_raw=None if age is None else predicted - age, aicbv=cbv.astype(np.float32), **around,
+    )  # fmt: skip
+    return replace(found, warnings=tuple(_warn(model, scan, found)))
 
 
-def _made(run: Run, chapter: str, path: Path) -> Path:
-    if not path.is_file():
-        name = path.relative_to(run.folder).as_posix()
-        finding = f"{name} is missing; run chapter {chapter}, which makes it"
-        raise BadInput(str(run.folder), [finding])
-    return path
+def attribution(model: Model, found: Prediction) -> dict[str, np.ndarray]:
+    """Where the networks looked on one scan: mean Grad-CAM of the folds' networks.
+
+    Parameters
+    ----------
+    model : Model
+    found : Prediction
+        With volumes.
+
+    Returns
+    -------
+    dict of {"T", "A"} to (x, y, z) array of float32
+        Each network's map is divided by its mean over the brain (networks have no common scale);
+        what is below the top fifth within the brain is 0.
+    """
+    mask = found.t1w > 0
+    maps = {}
+    for net, volume in zip(NETS, (found.t1w, found.aicbv), strict=True):
+        total = np.zeros(mask.shape, np.float32)
+        for fold in model.folds:
+            block = model.run.profile.attribution.block
+            (cam,) = grad_cam(model.network(net, fold), scaled(net, [volume]), block)
+            total += cam / max(float(cam[mask].mean()), 1e-12)
+        maps[net] = top_fifth(total / len(model.folds), mask)
+    return maps
 
 
-def _ask(run: Run, net: str, volume: np.ndarray, fold: int | None) -> float:
-    main = run.profile.headline
-    folds = range(run.profile.folds) if main["mode"] == "sound" else [0]
+def _simulated(scan: Mapping[str, Any] | pd.Series) -> bool:
+    return str(scan["path"]).startswith(SIMULATED)
+
+
+def _with_state(
+    scan: Mapping[str, Any] | pd.Series, folder: str | None
+) -> tuple[dict[str, Any], str | None]:
+    """Guess the state of a scan if it is not said, and tell from what."""
+    scan = dict(scan)
+    if scan.get("t1w_state"):
+        return scan, None
+    if _simulated(scan):
+        return scan | {"t1w_state": "simulated"}, None
+    state, why = guess_state(open_image(_path(scan, folder)))
+    return scan | {"t1w_state": state}, why
+
+
+def _path(scan: Mapping[str, Any], folder: str | None) -> Path:
+    return Path(os.path.realpath(Path(folder or ".") / str(scan["path"])))
+
+
+def image_digest(path: Path) -> str:
+    """SHA-256 of a scan's file, or of the files of its folder."""
+    if path.is_dir():
+        return digest_files(sorted(file for file in path.rglob("*") if file.is_file()))
+    return digest_file(path)
+
+
+def _image(scan: Mapping[str, Any], folder: str | None) -> dict[str, Any]:
+    """Digest and geometry; a header may hold names and dates, which are left where they are."""
+    if _simulated(scan):
+        return {}
+    path = _path(scan, folder)
+    if not path.exists():
+        return {}
+    facts: dict[str, Any] = {"sha256": image_digest(path)}
+    if path.is_file():
+        try:
+            header = nib.load(path).header
+            facts["voxel_mm"] = [round(float(side), 3) for side in header.get_zooms()[:3]]
+            facts["shape"] = [int(side) for side in header.get_data_shape()[:3]]
+        except Exception:
+            # Whatever is wrong with it, prepare_scan tells.
+            return facts
+    return facts
+
+
+def _remedy(reason: str) -> str:
+    for defect in DEFECTS.values():
+        if reason.startswith(defect.reason):
+            return defect.remedy
+    return ""
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    found = [("brainage", __version__)]
+    for name in VERSIONED:
+        found.append((name, importlib.metadata.version(name)))
+    return tuple(found)
+
+
+def _ask(model: Model, net: str, volume: np.ndarray, fold: int | None) -> float:
     ages = []
-    for each in folds if fold is None else [fold]:
-        key = NetworkKey(main["recipe"], main["mode"], net, min(run.profile.seeds), each)
-        _made(run, "05", run.network_folder(*key) / "weights.safetensors")
-        ages += list(predict_network(cohort.load_network(run, key), scaled(net, [volume])))
+    for each in model.folds if fold is None else [fold]:
+        ages += list(predict_network(model.network(net, each), scaled(net, [volume])))
     return float(np.mean(ages))
 
 
-def _stack(run: Run, model: str, networks: dict[str, float], sex, fold: int | None) -> float:
-    main = run.profile.headline
-    fits = load_model_json(_made(run, "06", run.path("stacking", "model.json")))
-    folds = fits[main["recipe"]][main["mode"]][main["fitted_on"]]
-    default = ALL_FOLDS if main["mode"] == "sound" else "0"
-    rows = pd.DataFrame([{**networks, "sex": sex}])
-    return float(stacked_age(folds[default if fold is None else str(fold)], model, rows)[0])
-
-
-def _around(run: Run, model: str, predicted: float, age: float | None) -> dict:
+def _around(model: Model, stacking: str, predicted: float, age: float | None) -> dict:
     """Interval, level and corrected gap, as far as out-of-fold controls allow them."""
     found = dict.fromkeys(("interval_low", "interval_high", "level", "gap_corrected"))
-    main = run.profile.headline
-    known = load_calibration_json(_made(run, "06", run.path("stacking", "calibration.json")))
-    if main["mode"] != "sound":
+    if model.calibration is None:
         return found
-    line = known[main["recipe"]][model]
+    line = model.calibration[stacking]
     width = line["half_width"]
     if width is not None:
         found |= {
@@ -153,22 +251,45 @@ def _around(run: Run, model: str, predicted: float, age: float | None) -> dict:
     return found
 
 
-def _warn(
-    run: Run, scan: Mapping[str, Any] | pd.Series, known: dict[str, float | None]
-) -> list[str]:
+def _warn(model: Model, scan: Mapping[str, Any], found: Prediction) -> list[str]:
+    """Tell what is unlike the scans from which the networks learned, and what is not known."""
     warnings = []
-    if run.simulated and not str(scan["path"]).startswith(SIMULATED):
+    if model.run.simulated and not _simulated(scan):
         warnings.append(
             "the networks learned from simulated scans: the number says nothing about a real brain"
         )
-    splits = read_table(_made(run, "04", run.path("splits.csv")), SPLITS)
-    trained = splits.loc[splits["role"].isin(["train", "validation"]), "scan_id"]
-    cohort = read_cohort(run)
-    ages = cohort.loc[cohort["scan_id"].isin(trained), "age"]
-    limits = f"{ages.min():.0f}–{ages.max():.0f}"
-    warnings += [
-        f"{what} {years:.0f} is outside the ages on which the networks were trained ({limits})"
-        for what, years in known.items()
-        if years is not None and not ages.min() <= years <= ages.max()
-    ]
+    known = model.reference
+    if known["age_range"]:
+        low, high = known["age_range"]
+        warnings += [
+            f"{what} {years:.0f} is outside the ages on which the networks were trained "
+            f"({low}–{high})"
+            for what, years in (("age", found.age), ("predicted age", found.predicted_age))
+            if years is not None and not low <= years < high
+        ]
+    if found.image.get("voxel_mm"):
+        warnings += _unusual(known, "voxel_mm", max(found.image["voxel_mm"]), "voxels of {:.1f} mm",
+                             LEEWAY_MM)  # fmt: skip
+    warnings += _unusual(known, "contrast", found.measures["contrast"], "contrast of grey to white "
+                         "matter {:.2f}")  # fmt: skip
+    warnings += _unusual(known, "snr", found.measures["snr"], "signal-to-noise ratio {:.0f}")
+    if found.assumed:
+        warnings.append(f"t1w_state is taken to be {found.t1w_state}: {found.assumed}")
+    if not found.sex:
+        warnings.append("sex is not known: stacked without it")
+    if found.level is None:
+        warnings.append("no interval: too few controls were predicted out of fold")
     return warnings
+
+
+def _unusual(
+    known: Mapping[str, Any], name: str, value: float, words: str, leeway: float = 0.0
+) -> list[str]:
+    """Warn of a measure that nearly no training scan had."""
+    usual = known["usual"].get(name)
+    if usual is None or not np.isfinite(value):
+        return []
+    low, high = usual
+    if low - leeway <= value <= high + leeway:
+        return []
+    return [f"{words.format(value)} is unlike that of the training scans ({low:g}–{high:g})"]

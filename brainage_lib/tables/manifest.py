@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,17 @@ def read_manifest(path: str | os.PathLike) -> pd.DataFrame:
     return MANIFEST.validate(table)
 
 
-def examine_manifest(path: str | os.PathLike) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+def examine_manifest(
+    path: str | os.PathLike, optional: Collection[str] = ()
+) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
     """Read a manifest and list what is wrong with it.
+
+    Parameters
+    ----------
+    path : path
+    optional : collection of str
+        Columns that may be missing, and whose cells may be empty; a cell that is filled is
+        checked all the same.
 
     Returns
     -------
@@ -73,6 +83,8 @@ def examine_manifest(path: str | os.PathLike) -> tuple[pd.DataFrame, list[tuple[
                 )
             )
     for name in COLUMNS:
+        if name in optional and name not in table.columns:
+            table[name] = ""
         if name not in table.columns:
             findings.append((1, f"line 1, {name}: column is missing; add it"))
     if table.empty:
@@ -82,6 +94,8 @@ def examine_manifest(path: str | os.PathLike) -> tuple[pd.DataFrame, list[tuple[
     table = table.apply(lambda column: column.str.strip())
     empty = table["scan_id"].isin(MISSING)
     for name in ("scan_id", "participant_id", "project", "session", "diagnosis", "path"):
+        if name in optional:
+            continue
         for row in np.flatnonzero(table[name].isin(MISSING)):
             findings.append(_finding(row, name, "is empty", "fill it in"))
     for row in np.flatnonzero(~table["scan_id"].str.fullmatch(SCAN_ID) & ~empty):
@@ -102,9 +116,9 @@ def examine_manifest(path: str | os.PathLike) -> tuple[pd.DataFrame, list[tuple[
                 "give each scan its own scan_id",
             )
         )
-    table["age"] = _ages(table["age"], findings)
-    _choices(table["sex"], "sex", ("F", "M"), findings)
-    _choices(table["t1w_state"], "t1w_state", T1W_STATES, findings)
+    table["age"] = _ages(table["age"], findings, "age" in optional)
+    for name, allowed in (("sex", ("F", "M")), ("t1w_state", T1W_STATES)):
+        _choices(table[name], name, allowed, findings, name in optional)
     _paths(table["path"], path.parent, findings)
     return table, findings
 
@@ -125,10 +139,11 @@ def _duplicates(values: pd.Series) -> list[tuple[int, int]]:
     return found
 
 
-def _ages(texts: pd.Series, findings: list) -> pd.Series:
+def _ages(texts: pd.Series, findings: list, may_be_empty: bool) -> pd.Series:
     ages = pd.to_numeric(texts, errors="coerce")
     low, high = AGE_RANGE
-    for row in np.flatnonzero(~ages.between(low, high)):
+    good = ages.between(low, high) | (texts.isin(MISSING) & may_be_empty)
+    for row in np.flatnonzero(~good):
         what = "is not a number" if np.isnan(ages[row]) else f"is outside {low:g}–{high:g}"
         findings.append(
             _finding(row, "age", f"{texts[row]!r} {what}", "give the age at the scan in years")
@@ -136,8 +151,10 @@ def _ages(texts: pd.Series, findings: list) -> pd.Series:
     return ages
 
 
-def _choices(texts: pd.Series, name: str, allowed: tuple[str, ...], findings: list) -> None:
-    for row in np.flatnonzero(~texts.isin(allowed)):
+def _choices(
+    texts: pd.Series, name: str, allowed: tuple[str, ...], findings: list, may_be_empty: bool
+) -> None:
+    for row in np.flatnonzero(~(texts.isin(allowed) | (texts.isin(MISSING) & may_be_empty))):
         findings.append(
             _finding(
                 row, name, f"{texts[row]!r} is not allowed", f"use one of {', '.join(allowed)}"

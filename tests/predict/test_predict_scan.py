@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from brainage_lib.data import VolumeStore, network_inputs, prepare_volumes
+from brainage_lib.data import VolumeStore, network_inputs, prepare_volumes, write_reference
 from brainage_lib.data.cohort import write_manifest
 from brainage_lib.errors import BadImage, BadInput, Refused
 from brainage_lib.files import read_json, write_json
@@ -82,6 +82,7 @@ def run(tmp_path_factory):
     stacked = stack(pretend_predictions())
     save_model_json(stacked, run.path("stacking", "model.json"))
     save_calibration_json(stacked, run.path("stacking", "calibration.json"))
+    write_reference(run)
     return run
 
 
@@ -223,6 +224,7 @@ def test_too_few_controls_give_no_interval(run, scan):
 @pytest.mark.parametrize(
     ("name", "chapter"),
     [("aicbv/weights.safetensors", "03"), ("stacking/model.json", "06"),
+     ("stacking/reference.json", "06"),
      ("networks/paper/sound/A-s0/1/weights.safetensors", "05")],
 )  # fmt: skip
 def test_a_run_that_is_not_finished_names_the_chapter_to_run(run, scan, name, chapter):
