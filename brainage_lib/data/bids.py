@@ -141,6 +141,41 @@ def build_bids(
     return finish(rows, left_out, [], dataset, out)
 
 
+def find_t1w(dataset: str | os.PathLike) -> list[dict[str, Any]]:
+    """List every raw T1w image of a dataset, with age and sex as far as they are told.
+
+    Parameters
+    ----------
+    dataset : path
+        It may lack ``participants.tsv``.
+
+    Returns
+    -------
+    list of dict
+        ``participant`` and ``session`` (labels; "" where there are no sessions), ``path``
+        (relative to the dataset), ``age`` (years, within the manifest's range) and ``sex`` (F, M)
+        or None. An age of ``participants.tsv`` counts for participants with one session.
+    """
+    dataset = Path(dataset)
+    table = dataset / "participants.tsv"
+    people = _read(table, "participant_id") if table.is_file() else pd.DataFrame()
+    found = []
+    for person, scans in _scans(dataset).items():
+        cell = people.loc[person].to_dict() if person in people.index else {}
+        sessions = _sessions(dataset, person)
+        for session, files in scans.items():
+            own = _filled(sessions, session)
+            age = cells.number(own.get("age") or (cell.get("age", "") if len(scans) == 1 else ""))
+            if age is not None and not AGE_RANGE[0] <= age <= AGE_RANGE[1]:
+                age = None
+            visit = {**cell, **own}
+            word = next((visit[name] for name in SEX_COLUMNS if visit.get(name)), "")
+            known = {"age": age, "sex": SEX_WORDS.get(word.lower())}
+            label = {"participant": person.removeprefix("sub-"), "session": session}
+            found += [{**label, "path": file, **known} for file in sorted(files, key=natural)]
+    return found
+
+
 def _read(path: Path, key: str) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")

@@ -10,6 +10,7 @@ from types import ModuleType
 from brainage_lib.predict.example import Example, choose_example
 from brainage_lib.predict.file import predict_file
 from brainage_lib.predict.model import Model, find_model
+from brainage_lib.predict.pack import check_pack, pack_model
 from brainage_lib.predict.prediction import BATCH_COLUMNS, Prediction
 from brainage_lib.predict.scan import attribution, look_at_scan, predict_scan
 
@@ -19,9 +20,11 @@ __all__ = [
     "Model",
     "Prediction",
     "attribution",
+    "check_pack",
     "choose_example",
     "find_model",
     "look_at_scan",
+    "pack_model",
     "predict_file",
     "predict_scan",
 ]

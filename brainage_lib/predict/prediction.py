@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from brainage_lib.data.volumes import SEPARATOR
+from brainage_lib.tables import BATCH
 
-BATCH_COLUMNS = (
-    "scan_id", "predicted_age", "interval_low", "interval_high", "gap_raw", "gap_corrected",
-    "verdict", "reasons", "warnings",
-)  # fmt: skip
+BATCH_COLUMNS = tuple(BATCH.columns)
 
 NOT_CLINICAL = (
     "Brain age is a statistical guess of a person's age from a picture of the brain. It is no "

@@ -105,6 +105,21 @@ QUALITY = _schema(
     },
 )
 
+BATCH = _schema(
+    "batch",
+    {
+        "scan_id": _text(unique=True),
+        "predicted_age": _number("years", nullable=True),
+        "interval_low": _number("years", nullable=True),
+        "interval_high": _number("years", nullable=True),
+        "gap_raw": _number("years", nullable=True),
+        "gap_corrected": _number("years", nullable=True),
+        "verdict": _one_of("keep", "look", "drop"),
+        "reasons": _text(nullable=True),
+        "warnings": _text(nullable=True),
+    },
+)
+
 SPLITS = _schema(
     "splits",
     {
