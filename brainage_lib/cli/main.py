@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from brainage_lib import __version__
-from brainage_lib.cli import cbv, fetch, images, manifest, record, statistics
+from brainage_lib.cli import cbv, doctor, fetch, images, manifest, predict, record, statistics
 from brainage_lib.errors import UserError, WrongUsage
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ fetch.register(app)
 images.register(app)
 cbv.register(app)
 statistics.register(app)
+predict.register(app)
+doctor.register(app)
 
 
 def main() -> None:

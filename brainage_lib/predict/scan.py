@@ -78,7 +78,7 @@ def predict_scan(
     found = look_at_scan(model, scan, folder, fold, cache)
     if found.status == "unusable":
         (reason,) = found.reasons
-        raise BadImage(reason, _remedy(reason))
+        raise BadImage(reason, remedy_of(reason))
     if found.status == "refused":
         raise Refused(f"{found.scan_id}: {SEPARATOR.join(found.reasons)}")
     return found
@@ -210,7 +210,8 @@ def _image(scan: Mapping[str, Any], folder: str | None) -> dict[str, Any]:
     return facts
 
 
-def _remedy(reason: str) -> str:
+def remedy_of(reason: str) -> str:
+    """Say what can be done about a reason for which an image cannot be opened; may be empty."""
     for defect in DEFECTS.values():
         if reason.startswith(defect.reason):
             return defect.remedy

@@ -4,15 +4,20 @@ from brainage_lib.report.book import build, stage
 from brainage_lib.report.pages import announcement, citation, recorded_status, status
 from brainage_lib.report.pdf import find_chromium, print_pdf
 from brainage_lib.report.recorded import record
+from brainage_lib.report.scan_page import group_page, scan_page
+from brainage_lib.report.scan_pdf import scan_pdf
 
 __all__ = [
     "announcement",
     "build",
     "citation",
     "find_chromium",
+    "group_page",
     "print_pdf",
     "record",
     "recorded_status",
+    "scan_page",
+    "scan_pdf",
     "stage",
     "status",
 ]

@@ -63,6 +63,7 @@ from brainage_lib.show.recorded import (
     recorded_quality,
     recorded_splits,
 )
+from brainage_lib.show.scan import age_among, draw_age_among, scan_planes
 from brainage_lib.show.stacking import anova_table, coefficients_table, table1
 from brainage_lib.show.table import Measure, Table, glue_number, table
 from brainage_lib.show.trials import (
@@ -92,6 +93,7 @@ __all__ = [
     "Shown",
     "Table",
     "Viewer",
+    "age_among",
     "age_density",
     "ages_by_split",
     "ages_by_study",
@@ -112,6 +114,7 @@ __all__ = [
     "coverage_by_group",
     "difference_sentence",
     "differences",
+    "draw_age_among",
     "error_quantiles",
     "false_alarm_chart",
     "generator_curve",
@@ -146,6 +149,7 @@ __all__ = [
     "recorded_quality",
     "recorded_splits",
     "region_figure",
+    "scan_planes",
     "scan_steps",
     "statements_table",
     "studies_chart",

@@ -1,0 +1,157 @@
+"""The page of one scan, and the page of a batch: one file each, which asks no one for anything."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from brainage_lib.predict import Prediction
+from brainage_lib.predict.prediction import NOT_CLINICAL
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+HEADINGS = {
+    "done": "Predicted",
+    "refused": "Refused by quality",
+    "unusable": "Put aside: cannot be used",
+    "failed": "Failed; the next start tries again",
+}
+
+
+class Planes(Protocol):
+    """A picture with its words: `show.Picture` has these fields."""
+
+    title: str
+    caption: str
+    alt: str
+    png: bytes
+
+
+@cache
+def _environment() -> Environment:
+    # Everything that is put in is escaped: a name in a manifest is text, whatever it holds.
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=False,
+    )  # fmt: skip
+
+
+def _style() -> Markup:
+    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+
+
+def scan_page(
+    found: Prediction, planes: Planes | None = None, ages_svg: bytes | None = None
+) -> str:
+    """Write the page of one scan.
+
+    Parameters
+    ----------
+    found : Prediction
+    planes : Picture, optional
+        Of `show.scan_planes`.
+    ages_svg : bytes, optional
+        Of `show.age_among`.
+
+    Returns
+    -------
+    str
+        HTML with everything inside; a policy in its head forbids any request.
+    """
+    return _environment().get_template("scan.html").render(
+        result=found.json(),
+        lines=found.lines(),
+        methods=methods(found),
+        not_clinical=NOT_CLINICAL,
+        style=_style(),
+        planes=planes,
+        planes_png=planes and _inline("image/png", planes.png),
+        ages_svg=ages_svg and _inline("image/svg+xml", ages_svg),
+    )  # fmt: skip
+
+
+def _inline(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def methods(found: Prediction) -> str:
+    """Write the paragraph for a methods section, from what was done."""
+    tools = ", ".join(f"{step['name']} ({step['tool']} {step['version']})" for step in found.steps)
+    asked, version = found.asked, found.versions.get("brainage", "")
+    prepared = f"by these steps: {tools}" if tools else "which it already was"
+    text = (
+        f"The T1-weighted scan was brought to MNI152 space, {prepared}; resampled to "
+        f"{asked['grid_mm']} mm and divided by the mean of its top 1 %. Age was predicted by Brain "
+        f"Age {version} (recipe {asked['recipe']}, {asked['mode']} mode, networks of "
+        f"{asked['folds']} folds averaged; trained on {asked['n_scans']} {asked['source']}; model "
+        f"{asked['sha256'][:12]}): one network reads the T1w, one a blood-volume map synthesised "
+        "from it (AICBV), and a linear regression combines them"
+    )
+    if found.model == "TAS":
+        text += " with sex"
+    if found.level is not None:
+        text += (
+            f". The interval is split conformal at {found.level:.0%}, from controls predicted out "
+            "of fold"
+        )
+    if found.gap_corrected is not None:
+        text += ". The corrected gap is less the mean gap of controls of that age"
+    return text + "."
+
+
+def group_page(results: Sequence[Mapping[str, Any]], links: Mapping[str, str]) -> str:
+    """Write the page of a batch.
+
+    Parameters
+    ----------
+    results : sequence of dict
+        As `Prediction.json` gives them.
+    links : mapping of scan_id to str
+        Where the scan's own page lies, relative to this one; those without are not linked.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    counts = Counter(result["status"] for result in results)
+    addressed = {name: quote(link) for name, link in links.items()}
+    return _environment().get_template("group.html").render(
+        results=results,
+        counts={name: counts[name] for name in HEADINGS if counts[name]},
+        groups=[
+            (
+                heading,
+                [(r, addressed.get(r["scan_id"])) for r in results if r["status"] == status],
+            )
+            for status, heading in HEADINGS.items()
+        ],
+        error=_errors(results),
+        not_clinical=NOT_CLINICAL,
+        style=_style(),
+    )  # fmt: skip
+
+
+def _errors(results: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    known = [result for result in results if result["gap_raw"] is not None]
+    if not known:
+        return None
+    gaps = np.array([result["gap_raw"] for result in known])
+    around = [r for r in known if r["interval"] is not None]
+    covered = sum(r["interval"][0] <= r["age"] <= r["interval"][1] for r in around)
+    return {
+        "n": len(known),
+        "mae": float(np.abs(gaps).mean()),
+        "gap": float(gaps.mean()),
+        "covered": covered,
+        "intervals": len(around),
+    }
