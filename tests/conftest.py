@@ -49,6 +49,12 @@ def pretend_predictions(n=60):
 
 
 @pytest.fixture(scope="session")
+def pretended():
+    """`pretend_predictions`, for other tests."""
+    return pretend_predictions()
+
+
+@pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory):
     """Four simulated scans in two folds; a generator and networks that were never trained."""
     import pandas as pd

@@ -1,0 +1,117 @@
+"""The page of a scan: everything in one file, nothing from outside, text stays text."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from brainage_lib import show
+from brainage_lib.imaging import grid
+from brainage_lib.predict import Model, attribution, look_at_scan
+from brainage_lib.report import group_page, scan_page, scan_pdf
+
+EVIL = '<script>alert("x")</script><img src=http://evil.example/a.png>'
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def made(tiny_run):
+    model = Model(tiny_run, "cpu")
+    scan = pd.read_csv(tiny_run.path("manifest.csv"), dtype={"session": str}).iloc[1]
+    found = look_at_scan(model, scan)
+    planes = show.scan_planes(found.t1w, grid(4).affine, found.aicbv, attribution(model, found))
+    interval = (found.interval_low, found.interval_high)
+    where = (model.reference["ages"], found.predicted_age, interval, found.age)
+    return found, planes, where
+
+
+@pytest.fixture(scope="module")
+def spoilt(made):
+    """Everything that comes from outside holds markup."""
+    found = made[0]
+    return replace(
+        found, scan_id=EVIL, reasons=(EVIL,), warnings=(EVIL,), assumed=EVIL, t1w_state=EVIL,
+        image={"sha256": EVIL, "voxel_mm": [EVIL], "shape": [EVIL]},
+        steps=({"name": EVIL, "tool": EVIL, "version": EVIL, "settings": {EVIL: EVIL}},),
+    )  # fmt: skip
+
+
+def test_the_page_says_what_must_be_said(made):
+    found, planes, where = made
+    page = scan_page(found, planes, show.age_among(*where))
+    for text in (
+        f"{found.predicted_age:.1f} years", "Not for clinical use", found.asked["sha256"],
+        "split conformal", found.versions["torch"], "simulated scans", "template_correlation",
+    ):  # fmt: skip
+        assert text in page
+    assert page.count('src="data:image/') == 2
+
+
+def test_text_from_outside_stays_text(spoilt, made):
+    page = scan_page(spoilt, made[1], show.age_among(*made[2]))
+    assert EVIL not in page
+    assert "<script" not in page
+    assert not re.findall(r'(?:src|href)="?(?!data:)', page)
+    group = group_page([spoilt.json() | {"key": None}], {EVIL: 'a&b"c.html'})
+    assert "<script" not in group
+    assert "<img" not in group
+
+
+def test_a_policy_forbids_every_request(made):
+    page = scan_page(*made[:2])
+    assert "default-src 'none'" in page
+
+
+def test_the_pdf_is_one_page(made):
+    from functools import partial
+
+    found, planes, where = made
+    ages, predicted, interval, age = where
+    draw = partial(show.draw_age_among, ages=ages, predicted=predicted, interval=interval, age=age)
+    content = scan_pdf(found, planes, draw)
+    assert content.startswith(b"%PDF")
+    assert re.findall(rb"/Count (\d+)", content) == [b"1"]
+
+
+def test_names_and_dates_of_a_header_are_not_copied(brains, tiny_run, tmp_path):
+    import nibabel as nib
+
+    img = nib.load(brains / "whole.nii.gz")
+    img.header["descrip"] = b"DOE^JANE 1961-04-05"
+    img.header["db_name"] = b"DOE^JANE"
+    nib.save(img, tmp_path / "scan.nii.gz")
+    scan = {"scan_id": "s", "path": "scan.nii.gz", "t1w_state": "mni152-brain"}
+    found = look_at_scan(Model(tiny_run, "cpu"), scan, tmp_path, cache=tmp_path)
+    assert found.status == "done"
+    for text in (scan_page(found), str(found.json())):
+        assert "JANE" not in text
+        assert "1961" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_browser_asks_no_one_and_finds_nothing_wrong(made, spoilt, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    svg = show.age_among(*made[2])
+    (tmp_path / "a.html").write_text(scan_page(made[0], made[1], svg), encoding="utf-8")
+    (tmp_path / "b.html").write_text(scan_page(spoilt, made[1], svg), encoding="utf-8")
+    asked, said = [], []
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        for name in ("a", "b"):
+            page.goto((tmp_path / f"{name}.html").as_uri())
+        sizes = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+        browser.close()
+    assert said == []
+    assert all(url.startswith(("file:", "data:")) for url in asked)
+    assert len(sizes) == 2
+    assert min(sizes) > 100
