@@ -13,7 +13,7 @@ from brainage_lib.run import load_profile
 from brainage_lib.run.profile import Profile
 from brainage_lib.tables import PREDICTIONS, read_manifest
 
-PAGES = ("paper", "reading", "own_cohort", "studies", "simulated", "aicbv", "limits", "references")
+PAGES = ("paper", "reading", "own_scans", "own_cohort", "studies", "simulated", "aicbv", "limits", "references")
 
 
 @pytest.fixture
@@ -172,3 +172,29 @@ def test_the_layers_of_the_generator_add_up(page):
     for column in (2, 3):
         parts = [int(row[column].replace(",", "")) for row in layers]
         assert sum(parts) == int(whole[column].strip("*").replace(",", ""))
+
+
+def test_every_column_and_exit_code_of_predict_is_explained(page):
+    from brainage_lib.cli.predict import PARTLY, REFUSED
+    from brainage_lib.tables import BATCH
+
+    text = page("own_scans")
+    names = " ".join(row[0] for row in table_after(text, "## Which column is the answer?"))
+    assert set(re.findall(r"`(\w+)`", names)) == set(BATCH.columns) - {"scan_id"}
+    codes = {int(row[0]) for row in table_after(text, "## Exit codes")}
+    assert codes == {0, 1, 2, 3, REFUSED, PARTLY}
+    states = [row[0].strip("`") for row in table_after(text, "## What the image may be")]
+    assert states == ["native-head", "native-brain", "mni152-brain"]
+
+
+def test_the_example_table_of_scans_is_a_good_one(page, tmp_path):
+    from brainage_lib.predict.scans import manifest_jobs
+
+    text = re.search(r"```text\n(scan_id,.*?)```", page("own_scans"), re.S)[1]
+    (tmp_path / "scans").mkdir()
+    for name in re.findall(r"scans/\S+?\.nii\.gz", text):
+        (tmp_path / name).touch()
+    (tmp_path / "m.csv").write_text(text, encoding="utf-8")
+    jobs, aside = manifest_jobs(tmp_path / "m.csv")
+    assert aside == {}
+    assert [job.scan["age"] for job in jobs] == [34.2, None]
