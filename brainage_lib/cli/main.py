@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated
 
@@ -10,6 +11,9 @@ import typer
 from brainage_lib import __version__
 from brainage_lib.cli import cbv, doctor, fetch, images, manifest, predict, record, statistics
 from brainage_lib.errors import UserError, WrongUsage
+
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a folder that may not be written to, or is full: no bug."""
 
 app = typer.Typer(
     name="brainage",
@@ -35,6 +39,11 @@ def main() -> None:
     except UserError as error:
         print(f"brainage: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"brainage: {error.filename or 'disk'}: {error.strerror}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
 
 
 def _version(asked: bool) -> None:

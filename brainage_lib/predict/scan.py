@@ -176,7 +176,10 @@ def _with_state(
         return scan, None
     if _simulated(scan):
         return scan | {"t1w_state": "simulated"}, None
-    state, why = guess_state(open_image(_path(scan, folder)))
+    path = _path(scan, folder)
+    if not path.is_relative_to(os.path.realpath(folder or ".")):
+        raise BadImage("path leaves the manifest's folder", "move the scan below it")
+    state, why = guess_state(open_image(path))
     return scan | {"t1w_state": state}, why
 
 
