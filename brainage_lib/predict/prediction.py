@@ -145,7 +145,7 @@ class Prediction:
         around = "not known"
         if self.interval_low is not None:
             ends = f"{self.interval_low:.1f} to {self.interval_high:.1f} years"
-            around = f"{ends} ({self.level:.0%} of such intervals hold the true age)"
+            around = f"{ends} ({100 * self.level:.0f} % of such intervals hold the true age)"
         rows = [("Predicted age", f"{self.predicted_age:.1f} years, from {stacking}"),
                 ("Interval", around)]  # fmt: skip
         if self.gap_raw is not None:

@@ -100,7 +100,7 @@ def methods(found: Prediction) -> str:
         text += " with sex"
     if found.level is not None:
         text += (
-            f". The interval is split conformal at {found.level:.0%}, from controls predicted out "
+            f". The interval is split conformal at {100 * found.level:.0f} %, from controls predicted out "
             "of fold"
         )
     if found.gap_corrected is not None:
