@@ -100,8 +100,8 @@ def methods(found: Prediction) -> str:
         text += " with sex"
     if found.level is not None:
         text += (
-            f". The interval is split conformal at {100 * found.level:.0f} %, from controls predicted out "
-            "of fold"
+            f". The interval is split conformal at {100 * found.level:.0f} %, from controls "
+            "predicted out of fold"
         )
     if found.gap_corrected is not None:
         text += ". The corrected gap is less the mean gap of controls of that age"
