@@ -13,7 +13,17 @@ from brainage_lib.run import load_profile
 from brainage_lib.run.profile import Profile
 from brainage_lib.tables import PREDICTIONS, read_manifest
 
-PAGES = ("paper", "reading", "own_scans", "own_cohort", "studies", "simulated", "aicbv", "limits", "references")
+PAGES = (
+    "paper",
+    "reading",
+    "own_scans",
+    "own_cohort",
+    "studies",
+    "simulated",
+    "aicbv",
+    "limits",
+    "references",
+)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from brainage_lib import show
 from brainage_lib.imaging import grid
