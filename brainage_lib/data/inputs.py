@@ -23,6 +23,7 @@ class Normalised(Sequence):
 
     def __init__(self, volumes: Sequence[np.ndarray]):
         self.volumes = volumes
+        self.scan_ids: list[str] | None = getattr(volumes, "scan_ids", None)
         self._scales: dict[int, np.float32] = {}
 
     def __len__(self) -> int:

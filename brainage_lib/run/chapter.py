@@ -63,6 +63,7 @@ class Chapter:
             "profile": profile.name,
             "source": self.run.source,
             "seed": profile.seed,
+            "for_speed": list(profile.for_speed),
             "device": _device(),
             "python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -112,6 +113,8 @@ class Card:
             *([("Selective scan", scan)] if scan else []),
             ("Code", f"commit {facts['commit']}"),
             ("Versions", versions),
+            *([("For speed", ", ".join(facts["for_speed"]) + ": not as the paper")]
+              if facts.get("for_speed") else []),
             ("Repeat", f"make book PROFILE={facts['profile']}, or: papermill "
              f"notebooks/{chapter}.ipynb out.ipynb -k brainage --cwd notebooks"),
         ]  # fmt: skip

@@ -166,17 +166,30 @@ class Profile(_Settings):
     nets, seeds, folds
         Networks (T: T1w, A: AICBV), their seeds, and folds of the sound mode. The lowest seed is
         that of all nets; each further one trains T alone, as a second look at T1w (T′).
-    epochs, patience, batch, learning_rate, precision
+    epochs, patience, batch, learning_rate
         Limits and numbers of the training, where a recipe has none of its own; the paper has
-        100, 10, 3, 1e-4, float32. No recipe trains for more epochs.
+        100, 10, 3, 1e-4. No recipe trains for more epochs.
+    precision : {"float32", "tf32", "bf16"}
+        Of the networks' training. Only "float32" is as the paper; "tf32" rounds the factors of
+        products to 10 bits on a GPU that can, "bf16" computes in bfloat16 where PyTorch holds
+        that safe.
+    compile : bool
+        Whether the networks are compiled for their training (``torch.compile``). Other sums, so
+        that the last bits differ.
     generator, preprocessing, quality, attribution
         Settings of their steps.
     bootstrap : int
         Replicates of the participant-cluster bootstrap.
     seed : int
         Of everything that is random but the networks.
+    device : str
+        Where networks are trained: "auto" (a GPU if there is one), "cpu", "cuda", or one GPU,
+        such as "cuda:1".
     workers : int
         Processes that prepare scans.
+    scans_a_job : int
+        Scans that a job of its own prepares, and another synthesises, so that several computers
+        can share them. With 0 the chapters do all of it themselves. The files are the same.
     recorded : str
         Which recorded run the book shows beside this one: a folder of ``book/recorded``.
         ``none`` shows none, and a folder that does not exist means "not recorded yet".
@@ -195,7 +208,9 @@ class Profile(_Settings):
     patience: Positive
     batch: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
-    precision: Literal["float32"] = "float32"
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    compile: bool = False
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     generator: GeneratorSettings
     preprocessing: PreprocessingSettings = PreprocessingSettings()
     quality: QualitySettings = QualitySettings()
@@ -203,6 +218,7 @@ class Profile(_Settings):
     bootstrap: Positive = 10_000
     seed: Annotated[int, Field(ge=0)] = 2026
     workers: Positive = 2
+    scans_a_job: Annotated[int, Field(ge=0)] = 0
     recorded: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = "oas1"
 
     @field_validator("recipes")
@@ -220,6 +236,18 @@ class Profile(_Settings):
         if "paper" in self.modes and "paper" not in self.recipes:
             raise ValueError("the paper mode is trained with the recipe paper; add it to recipes")
         return self
+
+    @property
+    def for_speed(self) -> tuple[str, ...]:
+        """What departs from the paper's arithmetic for the sake of speed, in words."""
+        return tuple(
+            word
+            for word, on in (
+                (f"precision {self.precision}", self.precision != "float32"),
+                ("compiled networks", self.compile),
+            )
+            if on
+        )
 
     @property
     def headline(self) -> dict[str, str]:
@@ -284,4 +312,6 @@ def _explain(finding: dict) -> str:
     if finding["type"] == "value_error":
         return ": ".join(filter(None, [place, str(finding["ctx"]["error"])]))
     message = finding["msg"].removeprefix("Input should be ")
+    if place == "batch" and finding["type"] == "greater_than_equal":
+        message += ": batch normalisation takes the spread within a batch"
     return f"{place}: {finding['input']!r} is not possible; it should be {message}"

@@ -51,6 +51,7 @@ class Scans(Dataset):
 
     def __init__(self, volumes: Sequence[np.ndarray], ages: Sequence[float], name: str):
         self.volumes = volumes
+        self.names = getattr(volumes, "scan_ids", None) or [f"row {i}" for i in range(len(volumes))]
         self.ages = np.asarray(ages, dtype=np.float32)
         findings = []
         if len(volumes) == 0:

@@ -34,7 +34,7 @@ from brainage_lib.train.settings import Recipe, TrainSettings, load_recipe
 
 _CODE = (
     "data/inputs.py", "train/fit.py", "train/loop.py", "train/batches.py", "train/augment.py",
-    "train/seeding.py", "train/settings.py",
+    "train/devices.py", "train/seeding.py", "train/settings.py",
 )  # fmt: skip
 PREDICTED_AT_ONCE = 3
 """Scans in a batch of predictions."""
@@ -52,6 +52,7 @@ def train_settings(profile: Profile, recipe: Recipe) -> TrainSettings:
         batch=recipe.batch or profile.batch,
         learning_rate=recipe.learning_rate or profile.learning_rate,
         precision=profile.precision,
+        compile=profile.compile,
         optimiser=recipe.optimiser,
         schedule=recipe.schedule,
         loss=recipe.loss,
@@ -82,6 +83,10 @@ def describe_networks(profile: Profile) -> pd.DataFrame:
             **_told(train_settings(profile, recipe), type(network).__name__),
             "Start": "mean age of the training scans",
         }
+    if profile.for_speed:
+        columns["printed"]["Arithmetic"] = "not printed"
+        for name in profile.recipes:
+            columns[name]["Arithmetic"] = ", ".join(profile.for_speed) + ", for speed"
     return pd.DataFrame(columns).rename_axis("setting").reset_index()
 
 
@@ -273,6 +278,7 @@ def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -
         seed=training_seed(key),
         folder=folder,
         report=_reporter(label),
+        device=run.profile.device,
         identity=volumes,
         metadata={
             **facts,
@@ -287,10 +293,13 @@ def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -
 def _reporter(label: str):
     began = time.monotonic()
 
-    def report(epoch: int, epochs: int, train_mae: float, validation_mae: float) -> None:
+    def report(
+        epoch: int, epochs: int, train_mae: float, validation_mae: float, waiting: float
+    ) -> None:
         print(
             f"{label}: epoch {epoch} of at most {epochs}, MAE {train_mae:.2f} (training), "
-            f"{validation_mae:.2f} (validation) years, {time.monotonic() - began:.0f} s",
+            f"{validation_mae:.2f} (validation) years, {time.monotonic() - began:.0f} s, "
+            f"{waiting:.0%} of the steps' time waiting for volumes",
             file=sys.stderr,
             flush=True,
         )

@@ -25,6 +25,7 @@ from brainage_lib.files import write_json, write_text
 from brainage_lib.models import count_parameters, save_weights
 from brainage_lib.train.augment import augment
 from brainage_lib.train.batches import Scans, SeededOrder, as_input, loader
+from brainage_lib.train.devices import arithmetic, check_memory, held_device
 from brainage_lib.train.loop import (
     AgeTraining,
     EpochRow,
@@ -88,6 +89,7 @@ def fit_network(
     report: Report | None = None,
     identity: str = "",
     metadata: Mapping[str, str] | None = None,
+    device: str = "auto",
 ) -> FitResult:
     """Train a network; go on where an earlier, interrupted call stopped.
 
@@ -109,12 +111,15 @@ def fit_network(
         Receives ``log.csv``, ``weights.safetensors`` and ``durations.json`` at the end,
         ``last.ckpt`` while training. Equal calls give equal bytes but for durations.
     report : callable, optional
-        Called after each epoch with epoch, epochs, train MAE, validation MAE.
+        Called after each epoch with epoch, epochs, train MAE, validation MAE, and the share of
+        the steps' time in which they waited for volumes.
     identity : str
         Digest of the volumes, so that a checkpoint of other volumes is not continued;
         settings, seed, ages and first weights are compared anyhow.
     metadata : mapping of str to str, optional
         Put into the weights' file beside seed, best epoch and validation MAE.
+    device : str
+        "auto", "cpu", "cuda" or one GPU, such as "cuda:1".
 
     Returns
     -------
@@ -124,14 +129,17 @@ def fit_network(
     ------
     BadInput
         No scans, or volumes and ages that do not match.
+    WrongUsage
+        The device is not there, or its memory is too small for a step.
     UserError
-        The errors are no longer numbers.
+        The errors are no longer numbers (the scans of that step are named), or the disk is full;
+        the last good checkpoint stays.
     """
     folder = Path(folder)
     train_scans = Scans(*train, name="training")
     validation_scans = Scans(*validation, name="validation")
     keep_freed_memory()
-    with quiet(), reproducible(seed):
+    with quiet(), reproducible(seed), arithmetic(settings.precision):
         model = make_model().to(memory_format=torch.channels_last_3d)
         keeper = Keeper(
             checkpoint=folder / "last.ckpt",
@@ -145,7 +153,9 @@ def fit_network(
             for name in ("last.ckpt", "log.csv", "weights.safetensors", "durations.json"):
                 (folder / name).unlink(missing_ok=True)
         if not keeper.complete:
-            _train(model, train_scans, validation_scans, settings, seed, keeper, resumed)
+            with held_device(device) as place:
+                check_memory(model, np.shape(train_scans.volumes[0]), settings, place)
+                _train(model, train_scans, validation_scans, settings, seed, keeper, resumed, place)
     model.cpu().load_state_dict(keeper.best_state)
     _write(folder, model, keeper, {"seed": str(seed), **(metadata or {})})
     return FitResult(
@@ -161,8 +171,15 @@ def _train(
     seed: int,
     keeper: Keeper,
     resumed: bool,
+    device: torch.device,
 ) -> None:
     optimiser = functools.partial(OPTIMISERS[settings.optimiser], lr=settings.learning_rate)
+    order = SeededOrder(len(train), seed)
+
+    def name_step(step: int) -> list[str]:
+        rows = list(order)[step * settings.batch : (step + 1) * settings.batch]
+        return [train.names[row] for row in rows]
+
     module = AgeTraining(
         model,
         LOSSES[settings.loss],
@@ -171,13 +188,15 @@ def _train(
         one_cycle=settings.learning_rate if settings.schedule == "one-cycle" else None,
         augment=AUGMENTATIONS[settings.augmentation],
         settle=_some(train, seed) if settings.averaging == "ema" else None,
+        name_step=name_step,
+        compiled=settings.compile,
     )
     alone = len(train) % settings.batch == 1 and len(train) > 1
     drop_last = alone and not _learns_from_one(model, train)
     run_trainer(
-        make_trainer(keeper),
+        make_trainer(keeper, device, settings.precision),
         module,
-        loader(train, settings.batch, SeededOrder(len(train), seed), drop_last),
+        loader(train, settings.batch, order, drop_last),
         loader(validation, settings.batch),
         ckpt_path=keeper.checkpoint if resumed else None,
     )

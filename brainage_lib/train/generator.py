@@ -26,6 +26,7 @@ from brainage_lib.errors import BadInput, UserError, WrongUsage
 from brainage_lib.files import replacing, write_json, write_text
 from brainage_lib.models.trained import LARGEST_CBV
 from brainage_lib.models.weights import count_parameters, save_weights
+from brainage_lib.train.devices import arithmetic
 from brainage_lib.train.losses import generator_loss
 from brainage_lib.train.memory import keep_freed_memory
 from brainage_lib.train.seeding import reproducible
@@ -167,7 +168,7 @@ def fit_generator(
     _check(pairs, settings.patch)
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with reproducible(seed):
+    with reproducible(seed), arithmetic("float32"):
         state = _State(generator.to(device), settings, seed, folder / "last.ckpt", identity)
         if not state.resume():
             for name in ("last.ckpt", "log.csv", "weights.safetensors", "durations.json"):

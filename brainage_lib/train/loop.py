@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +22,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from brainage_lib.errors import UserError
 from brainage_lib.files import replacing
 
-Report = Callable[[int, int, float, float], None]
+Report = Callable[[int, int, float, float, float], None]
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says when a file cannot grow."""
 
 EMA_DECAY = 0.98
 """Share of the average that stays in a step; half of it is of the last 34 steps."""
@@ -56,6 +61,15 @@ class AgeTraining(pl.LightningModule):
         If given, a moving average of the weights is judged and kept in place of the weights
         themselves. The statistics of its normalisations, which averages of weights do not
         have, are estimated anew on these volumes.
+    name_step : callable, optional
+        Says which scans a step of this epoch (from 0) had.
+    compiled : bool
+        Compile the network for its steps; validation goes through it as it is.
+
+    Raises
+    ------
+    UserError
+        While training: the errors are no longer numbers.
     """
 
     def __init__(
@@ -67,6 +81,8 @@ class AgeTraining(pl.LightningModule):
         one_cycle: float | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
         settle: Iterable[tuple[Tensor, Tensor]] | None = None,
+        name_step: Callable[[int], Sequence[str]] | None = None,
+        compiled: bool = False,
     ):
         super().__init__()
         self.network = network
@@ -76,6 +92,9 @@ class AgeTraining(pl.LightningModule):
         self.one_cycle = one_cycle
         self.augment = augment
         self.settle = settle
+        self.name_step = name_step
+        # In a list, so that its copy of the weights is no second part of the module.
+        self._steps = [torch.compile(network) if compiled else network]
         self.averaged = None
         if settle is not None:
             self.averaged = AveragedModel(
@@ -106,9 +125,22 @@ class AgeTraining(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Loss of one batch."""
         volumes, ages = batch
-        predicted = self.network(volumes if self.augment is None else self.augment(volumes))
+        # Of the step before: to ask about this one would let a GPU wait for the next batch.
+        self._check_last()
+        predicted = self._steps[0](volumes if self.augment is None else self.augment(volumes))
         self.errors["train"].append((predicted.detach() - ages).abs())
         return self.loss(predicted, ages)
+
+    def _check_last(self) -> None:
+        if not self.errors["train"] or bool(torch.isfinite(self.errors["train"][-1]).all()):
+            return
+        step = len(self.errors["train"]) - 1
+        scans = ", ".join(self.name_step(step)) if self.name_step else "unknown"
+        raise UserError(
+            f"training failed in epoch {self.current_epoch + 1}: the errors are no longer numbers "
+            f"since step {step + 1}, whose scans are {scans}; look for volumes that are not "
+            "normalised, or lower learning_rate"
+        )
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Average the weights, if they are averaged."""
@@ -116,7 +148,8 @@ class AgeTraining(pl.LightningModule):
             self.averaged.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:
-        """Estimate the statistics of averaged weights."""
+        """Look at the last step; estimate the statistics of averaged weights."""
+        self._check_last()
         if self.averaged is not None:
             with torch.no_grad():
                 update_bn(self.settle, self.averaged, device=self.device)
@@ -148,7 +181,8 @@ class Keeper(pl.Callback):
     patience : int, optional
         If None, no epoch is chosen: the last one is kept, whatever its error.
     report : callable, optional
-        Called with epoch (from 1), epochs, train MAE, validation MAE.
+        Called with epoch (from 1), epochs, train MAE, validation MAE, and the share of the steps'
+        time in which they waited for volumes.
     """
 
     state_key = "brainage"
@@ -170,7 +204,7 @@ class Keeper(pl.Callback):
         self.seconds: list[float] = []
         self.best_epoch = 0
         self.best_state: dict[str, Tensor] = {}
-        self._began = 0.0
+        self._began = self._left = self._waited = 0.0
 
     @property
     def complete(self) -> bool:
@@ -210,15 +244,24 @@ class Keeper(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: AgeTraining) -> None:
         """Start the clock."""
-        self._began = time.monotonic()
+        self._began = self._left = time.monotonic()
+        self._waited = 0.0
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Count the time since the step before: it went into the batch."""
+        self._waited += time.monotonic() - self._left
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """From here on the next batch is waited for."""
+        self._left = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: AgeTraining) -> None:
         """Judge the epoch; Lightning has validated before it calls this."""
         row = EpochRow(len(self.rows) + 1, module.mae("train"), module.mae("validation"))
         if not np.isfinite(row[1:]).all():
             raise UserError(
-                f"training failed in epoch {row.epoch}: the errors are no longer numbers; "
-                "look for volumes that are not normalised, or lower learning_rate"
+                f"training failed in epoch {row.epoch}: the errors of the validation scans are no "
+                "longer numbers; look for volumes that are not normalised"
             )
         best = self.rows[self.best_epoch - 1].validation_mae if self.rows else np.inf
         if row.validation_mae < best or self.patience is None:
@@ -230,19 +273,44 @@ class Keeper(pl.Callback):
         self.rows.append(row)
         self.seconds.append(round(time.monotonic() - self._began, 3))
         trainer.should_stop = self.complete
-        with replacing(self.checkpoint) as temporary:
-            trainer.save_checkpoint(temporary)
+        self._save(trainer)
         if self.report is not None:
-            self.report(row.epoch, self.epochs, row.train_mae, row.validation_mae)
+            steps = max(self._left - self._began, 1e-9)
+            share = min(1.0, self._waited / steps)
+            self.report(row.epoch, self.epochs, row.train_mae, row.validation_mae, share)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        try:
+            with replacing(self.checkpoint) as temporary:
+                trainer.save_checkpoint(temporary)
+        except (OSError, RuntimeError) as error:
+            # PyTorch's own writer says RuntimeError, with the system's error as its cause.
+            system = error if isinstance(error, OSError) else error.__context__
+            if getattr(system, "errno", None) not in FULL:
+                raise
+            left = len(self.rows) - 1
+            kept = f"that of epoch {left} is whole" if left else "there is none yet"
+            raise UserError(
+                f"the checkpoint of epoch {left + 1} could not be written, {os.strerror(system.errno)}"
+                f" ({self.checkpoint.parent}); {kept}. Make room, and give the same command again"
+            ) from None
 
 
-def make_trainer(keeper: Keeper) -> pl.Trainer:
-    """Lightning's trainer without all that it adds by default; one device."""
-    on_gpu = torch.cuda.is_available()
+def make_trainer(keeper: Keeper, device: torch.device, precision: str = "float32") -> pl.Trainer:
+    """Lightning's trainer without all that it adds by default; one device.
+
+    Parameters
+    ----------
+    keeper : Keeper
+    device : torch.device
+    precision : {"float32", "tf32", "bf16"}
+    """
+    on_gpu = device.type == "cuda"
     return pl.Trainer(
         max_epochs=keeper.epochs,
         accelerator="gpu" if on_gpu else "cpu",
-        devices=1,
+        devices=[device.index or 0] if on_gpu else 1,
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
         # On a GPU max-pooling in 3-D has no deterministic gradient; PyTorch would refuse.
         deterministic="warn" if on_gpu else True,
         callbacks=[keeper],

@@ -21,6 +21,8 @@ CHOICES = {
 }
 """What a recipe may choose from."""
 
+PRECISIONS = ("float32", "tf32", "bf16")
+
 NUMBERS = ("epochs", "batch", "learning_rate")
 """What a recipe may set in place of the profile's number."""
 
@@ -40,8 +42,10 @@ class TrainSettings:
         Scans in a step; the paper has 3.
     learning_rate : float
         The paper has 1e-4, constant; of a one-cycle schedule it is the largest.
-    precision : {"float32"}
-        The paper says nothing; PyTorch's default.
+    precision : {"float32", "tf32", "bf16"}
+        The paper says nothing; float32 is PyTorch's default. The others are for speed.
+    compile : bool
+        Whether the network is compiled for its training; for speed, too.
     optimiser, schedule, loss, augmentation, averaging : str
         As in `CHOICES`. The paper: Adam on the mean absolute error in years, nothing else.
         Other numbers of an optimiser are PyTorch's defaults. With averaging, what is judged
@@ -53,6 +57,7 @@ class TrainSettings:
     batch: int = 3
     learning_rate: float = 1e-4
     precision: str = "float32"
+    compile: bool = False
     optimiser: str = "adam"
     schedule: str = "constant"
     loss: str = "l1"
@@ -69,7 +74,7 @@ class TrainSettings:
             findings.append(f"learning_rate: {self.learning_rate!r} is not between 0 and 1")
         findings += [
             f"{name}: {getattr(self, name)!r} is not possible; allowed: {', '.join(choices)}"
-            for name, choices in {"precision": ("float32",), **CHOICES}.items()
+            for name, choices in {"precision": PRECISIONS, **CHOICES}.items()
             if getattr(self, name, choices[0]) not in choices
         ]
         if findings:

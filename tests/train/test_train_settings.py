@@ -20,7 +20,7 @@ def test_defaults_are_the_papers_numbers():
         ({"batch": 1.5}, r"batch: 1\.5"),
         ({"learning_rate": -1e-4}, "learning_rate: -0.0001 is not between 0 and 1"),
         ({"loss": "l2"}, "loss: 'l2' is not possible; allowed: l1"),
-        ({"precision": "int8"}, "precision: 'int8' is not possible; allowed: float32"),
+        ({"precision": "int8"}, "precision: 'int8' is not possible; allowed: float32, tf32, bf16"),
     ],
 )
 def test_an_impossible_number_is_named(setting, said):

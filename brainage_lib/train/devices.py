@@ -1,0 +1,169 @@
+"""Where a training runs, in which arithmetic, and whether it fits there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from brainage_lib.errors import WrongUsage
+from brainage_lib.train.settings import TrainSettings
+
+MARGIN = 1.25
+"""On what is counted: workspaces of convolutions, and gaps between blocks."""
+
+OTHER_BYTES = 0.6e9
+"""Of the CUDA context and its libraries."""
+
+
+def find_device(asked: str) -> torch.device:
+    """Return the device that was asked for.
+
+    Parameters
+    ----------
+    asked : str
+        "auto" (the first GPU, or the CPU), "cpu", "cuda" or one GPU, such as "cuda:1".
+
+    Raises
+    ------
+    WrongUsage
+        It is not there; the message says which there are.
+    """
+    n = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if asked == "cpu" or (asked == "auto" and n == 0):
+        return torch.device("cpu")
+    number = int(asked.partition(":")[2] or 0)
+    if number >= n:
+        there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(n))])
+        hint = "" if n else "; a GPU needs its driver and PyTorch's CUDA build (TORCH_INDEX=)"
+        raise WrongUsage(f"device {asked!r} is not there; there are: {there}{hint}")
+    return torch.device("cuda", number)
+
+
+@contextmanager
+def held_device(asked: str) -> Iterator[torch.device]:
+    """Give this process a device of its own as long as the block lasts.
+
+    Of several GPUs, "auto" and "cuda" mean one that no other training of this computer holds;
+    if all are held, the first. The system gives a lock back when its process ends, however
+    that happens.
+    """
+    device = find_device(asked)
+    if device.type == "cpu" or ":" in asked:
+        yield device
+        return
+    for number in range(torch.cuda.device_count()):
+        name = f"brainage-{os.getuid()}-gpu-{torch.cuda.get_device_properties(number).uuid}.lock"
+        descriptor = os.open(Path(tempfile.gettempdir()) / name, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        try:
+            yield torch.device("cuda", number)
+        finally:
+            os.close(descriptor)
+        return
+    yield device
+
+
+@contextmanager
+def arithmetic(precision: str) -> Iterator[None]:
+    """Allow or forbid TF32 within the block.
+
+    PyTorch rounds the factors of convolutions on its own on cards that can; "float32" means
+    that it does not.
+    """
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [backend.allow_tf32 for backend in backends]
+    for backend in backends:
+        backend.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        for backend, value in zip(backends, before, strict=True):
+            backend.allow_tf32 = value
+
+
+def training_bytes(
+    model: nn.Module, shape: Sequence[int], batch: int, precision: str = "float32"
+) -> int:
+    """Count the memory of a training step, without computing it.
+
+    Parameters
+    ----------
+    model : Module
+        Reads (n, channels, x, y, z).
+    shape : (3,) or (4,) ints
+        Of one scan: (x, y, z) or (channels, x, y, z).
+    batch : int
+        Scans in a step.
+    precision : {"float32", "tf32", "bf16"}
+        bf16 halves what is kept of a step.
+
+    Returns
+    -------
+    int
+        Weights with gradients and Adam's two moments, what is kept for the gradients, and the
+        two largest gradients at once; with a margin.
+    """
+    import copy
+
+    sides = (batch, *((1,) if len(shape) == 3 else ()), *shape)
+    twin = copy.deepcopy(model).to("meta").train()
+    own = {parameter.untyped_storage()._cdata for parameter in twin.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.untyped_storage()._cdata not in own:
+            kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        # Held until the end, so that no storage is counted for another.
+        result = twin(torch.empty(sides, device="meta"))
+    sizes = [tensor.untyped_storage().nbytes() for tensor in kept.values()]
+    weights = sum(parameter.numel() for parameter in twin.parameters())
+    del result
+    activations = sum(sizes) + 2 * max(sizes, default=0)
+    if precision == "bf16":
+        activations //= 2
+    return int(MARGIN * activations + 16 * weights)
+
+
+def check_memory(
+    model: nn.Module, shape: Sequence[int], settings: TrainSettings, device: torch.device
+) -> None:
+    """Refuse a training that the memory of its GPU cannot hold, before its first step.
+
+    Raises
+    ------
+    WrongUsage
+        Says how much is needed, how much there is, and the largest batch that would fit.
+    """
+    if device.type != "cuda":
+        return
+    free, total = torch.cuda.mem_get_info(device)
+    needed = training_bytes(model, shape, settings.batch, settings.precision) + OTHER_BYTES
+    if needed <= free:
+        return
+    fits = [
+        batch
+        for batch in range(settings.batch - 1, 1, -1)
+        if training_bytes(model, shape, batch, settings.precision) + OTHER_BYTES <= free
+    ]
+    advice = f"batch: {fits[0]} would fit" if fits else "no batch of 2 or more would fit"
+    if settings.precision != "bf16":
+        advice += ", precision: bf16 needs about half"
+    raise WrongUsage(
+        f"a step of {settings.batch} scans of {' × '.join(map(str, shape))} voxels needs about "
+        f"{needed / 1e9:.1f} GB; {device} has {free / 1e9:.1f} of {total / 1e9:.1f} GB free. "
+        f"{advice}; or take a coarser grid_mm, or device: cpu"
+    )
