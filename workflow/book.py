@@ -16,7 +16,7 @@ from pathlib import Path
 
 from brainage_lib.errors import UserError, WrongUsage
 from brainage_lib.files import replacing
-from brainage_lib.run import load_profile, locate, start_run
+from brainage_lib.run import count_gpus, load_profile, locate, start_run
 from brainage_lib.run.processes import stop_on_signals, stop_with_parent
 from brainage_lib.tables import read_manifest
 
@@ -86,6 +86,8 @@ def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"),
         "--directory", str(folder), "--cores", "all",
+        # A training takes a GPU of its own; where there is none, it asks for none.
+        "--resources", f"gpu={count_gpus()}",
         "--quiet", "rules", "host", "progress", "reason",
         # Not "code": a change in the Snakefile's wording is no reason to train again.
         "--rerun-triggers", "mtime", "params", "input",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,6 +101,16 @@ def existing(notebooks: Path) -> dict[str, Chapter]:
     }
 
 
+def count_rows(manifest: str) -> int:
+    """Rows of a manifest; 0 if it is not there, which Snakemake then says."""
+    try:
+        with open(manifest, newline="", encoding="utf-8") as stream:
+            return max(0, sum(1 for row in csv.reader(stream) if row) - 1)
+    except FileNotFoundError:
+        return 0
+
+
+@cache
 def library(source: Path) -> list[str]:
     """Files of every room that a notebook or module imports, directly or through others.
 

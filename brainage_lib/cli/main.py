@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from brainage_lib import __version__
-from brainage_lib.cli import cbv, doctor, fetch, images, manifest, predict, record, statistics
+from brainage_lib.cli import cbv, doctor, fetch, images, manifest, plan, predict, record, statistics
 from brainage_lib.errors import UserError, WrongUsage
 
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -30,6 +30,7 @@ cbv.register(app)
 statistics.register(app)
 predict.register(app)
 doctor.register(app)
+plan.register(app)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ bytes). A shard appears whole under its name, and only then the index speaks of 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.lib.format import open_memmap
 
-from brainage_lib.errors import BadInput
+from brainage_lib.errors import BadInput, UserError
 from brainage_lib.files import read_json, replacing, write_json
 
 COLUMNS = ("scan_id", "shard", "row", "sha256")
@@ -138,6 +139,7 @@ class VolumeWriter:
             self._shard = open_memmap(
                 self._temporary, mode="w+", dtype=np.float16, shape=(self.shard_rows, *self.shape)
             )
+            _reserve(self._temporary)
         self._shard[len(self._waiting)] = row
         self._known.add(scan_id)
         self._waiting.append((scan_id, hashlib.sha256(row.tobytes()).hexdigest()))
@@ -181,6 +183,32 @@ class VolumeWriter:
             self._close_shard()
         self._shard = None
         self._temporary.unlink(missing_ok=True)
+
+
+def _reserve(path: Path) -> None:
+    """Take a file's room on the disk now: to run out of it in a memory map kills the process.
+
+    Raises
+    ------
+    UserError
+        The disk has not so much room.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    size = path.stat().st_size
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return
+        raise UserError(
+            f"no room for {size / 1e6:.0f} MB of volumes in {path.parent}: "
+            f"{os.strerror(error.errno)}; what is finished is kept. Make room, and give the same "
+            "command again"
+        ) from None
+    finally:
+        os.close(descriptor)
 
 
 class VolumeStore:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,13 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from brainage_lib.data.cohort import SIMULATED, cohort_folder, open_scan, read_cohort
+from brainage_lib.data.parts import (
+    finish_part,
+    forget_parts,
+    is_finished,
+    part_folder,
+    part_of,
+)
 from brainage_lib.data.store import VolumeStore, VolumeWriter
 from brainage_lib.errors import BadImage, BadInput
 from brainage_lib.files import replacing
@@ -24,6 +32,7 @@ MEASURES = [
     name for name in QUALITY.columns if name not in ("scan_id", "project", "verdict", "reasons")
 ]
 STORE = ("volumes", "t1w")
+OUTPUTS = ["volumes/t1w/index.csv", "volumes/t1w/measures.csv"]
 CODE = ("imaging", "data/cohort.py", "data/native.py", "data/store.py", "data/volumes.py")
 SEPARATOR = "; "
 """Between the reasons of one scan in the quality table."""
@@ -108,22 +117,13 @@ def prepare_volumes(run: Run) -> pd.DataFrame:
     UserError
         A worker process died; what was finished is kept.
     """
-    manifest = read_cohort(run)
-    folder = cohort_folder(run)
-    scans = manifest[["scan_id", "path", "t1w_state"]].to_dict("records")
-    target = grid(run.profile.grid_mm)
-    key = {
-        "scans": [[*scan.values(), _stamp(scan["path"], folder)] for scan in scans],
-        "grid_mm": target.mm,
-        "preprocessing": run.profile.preprocessing.model_dump(),
-        "code": code_digest(*CODE, *(["simulate"] if folder is None else [])),
-    }
-    where = "/".join(STORE)
-    outputs = [f"{where}/index.csv", f"{where}/measures.csv"]
-    if not (run.up_to_date("volumes", key, outputs) and _is_whole(run)):
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-        _prepare_all(run, scans, folder, digest)
-        run.finish("volumes", key, outputs)
+    manifest, folder = read_cohort(run), cohort_folder(run)
+    scans = _scans(manifest)
+    key = _key(run, scans, folder)
+    if not _is_done(run, key):
+        _prepare_all(run, scans, folder, _digest(key), run.path(*STORE), _part_results(run, scans))
+        run.finish("volumes", key, OUTPUTS)
+        forget_parts(run, ["t1w"])
     quality = _judge_all(run, manifest)
     write_table(quality, run.path("quality.csv"), QUALITY)
     if kept(run).empty:
@@ -133,6 +133,69 @@ def prepare_volumes(run: Run) -> pd.DataFrame:
             [f"no scan goes on: {row.reason} ({row.n_scans} scans)" for row in counts.itertuples()],
         )
     return read_table(run.path("quality.csv"), QUALITY)
+
+
+def prepare_part(run: Run, part: int) -> None:
+    """Prepare the scans of one part of the cohort, for `prepare_volumes` to put together.
+
+    A killed part goes on; one that is whole, or whose volumes are in the store, is left alone.
+
+    Parameters
+    ----------
+    run : Run
+        With the manifest that `write_manifest` wrote.
+    part : int
+        From 0; each has the profile's ``scans_a_job`` rows.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such part.
+    UserError
+        A worker process died; what was finished is kept.
+    """
+    folder = cohort_folder(run)
+    scans = _scans(read_cohort(run))
+    mine = part_of(scans, run, part)
+    where, key = part_folder(run, "t1w", part), _digest(_key(run, mine, folder))
+    if is_finished(where, key) or _is_done(run, _key(run, scans, folder)):
+        return
+    _prepare_all(run, mine, folder, key, where, {})
+    finish_part(where, key)
+
+
+def _part_results(run: Run, scans: list[dict]) -> dict[str, Path]:
+    """Which part has a scan, for those parts that are whole and of these very inputs."""
+    found: dict[str, Path] = {}
+    if not run.profile.scans_a_job:
+        return found
+    folder = cohort_folder(run)
+    for part in range(-(-len(scans) // run.profile.scans_a_job)):
+        mine, where = part_of(scans, run, part), part_folder(run, "t1w", part)
+        if is_finished(where, _digest(_key(run, mine, folder))):
+            found |= {scan["scan_id"]: where for scan in mine}
+    return found
+
+
+def _scans(manifest: pd.DataFrame) -> list[dict]:
+    return manifest[["scan_id", "path", "t1w_state"]].to_dict("records")
+
+
+def _key(run: Run, scans: list[dict], folder: Path | None) -> dict:
+    return {
+        "scans": [[*scan.values(), _stamp(scan["path"], folder)] for scan in scans],
+        "grid_mm": run.profile.grid_mm,
+        "preprocessing": run.profile.preprocessing.model_dump(),
+        "code": code_digest(*CODE, *(["simulate"] if folder is None else [])),
+    }
+
+
+def _digest(key: dict) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def _is_done(run: Run, key: dict) -> bool:
+    return run.up_to_date("volumes", key, OUTPUTS) and _is_whole(run)
 
 
 def _stamp(path: str, folder: Path | None) -> list[int] | None:
@@ -154,8 +217,16 @@ def _is_whole(run: Run) -> bool:
     return True
 
 
-def _prepare_all(run: Run, scans: list[dict], folder: Path | None, key: str) -> None:
-    path = run.path(*STORE, "measures.csv")
+def _prepare_all(
+    run: Run,
+    scans: list[dict],
+    folder: Path | None,
+    key: str,
+    where: Path,
+    made: dict[str, Path],
+) -> None:
+    """Write the store of some scans; those in ``made`` come from the store that it names."""
+    path = where / "measures.csv"
     measured: dict[str, dict] = {}
     mm = run.profile.grid_mm
 
@@ -167,7 +238,7 @@ def _prepare_all(run: Run, scans: list[dict], folder: Path | None, key: str) -> 
             )
 
     with VolumeWriter(
-        run.path(*STORE), grid(mm).shape, key=key, before_index=write_measures
+        where, grid(mm).shape, key=key, before_index=write_measures
     ) as writer:
         stored = set(writer.done)
         reached = max(
@@ -183,8 +254,13 @@ def _prepare_all(run: Run, scans: list[dict], folder: Path | None, key: str) -> 
         left = [scan for scan in scans if scan["scan_id"] not in measured]
         place = None if folder is None else str(folder)
         again = run.profile.preprocessing.register_again
-        asked = [(scan, place, mm, str(run.preprocessed), again) for scan in left]
-        results = scatter(prepare_scan, asked, run.profile.workers)
+        asked = [
+            (scan, place, mm, str(run.preprocessed), again)
+            for scan in left
+            if scan["scan_id"] not in made
+        ]
+        fresh = scatter(prepare_scan, asked, run.profile.workers)
+        results = _in_order(left, made, fresh)
         for result in progress(results, "Scans", len(left)):
             measured[result.scan_id] = {
                 "scan_id": result.scan_id,
@@ -194,6 +270,25 @@ def _prepare_all(run: Run, scans: list[dict], folder: Path | None, key: str) -> 
             if result.volume is not None and result.scan_id not in stored:
                 writer.add(result.scan_id, result.volume)
     write_measures()
+
+
+def _in_order(
+    scans: list[dict], made: dict[str, Path], fresh: Iterator[Prepared]
+) -> Iterator[Prepared]:
+    """Results of scans from their parts, or else the next that is computed."""
+    opened: tuple[Path | None, VolumeStore | None, dict] = (None, None, {})
+    for scan in scans:
+        part = made.get(scan["scan_id"])
+        if part is None:
+            yield next(fresh)
+            continue
+        if opened[0] != part:
+            opened = (part, VolumeStore(part), _read_measures(part / "measures.csv"))
+        _, store, measures = opened
+        row = measures[scan["scan_id"]]
+        volume = store[scan["scan_id"]] if scan["scan_id"] in store else None
+        values = {} if row["reason"] else {name: row[name] for name in MEASURES}
+        yield Prepared(scan["scan_id"], volume, values, row["reason"])
 
 
 def _read_measures(path: str | os.PathLike) -> dict[str, dict]:

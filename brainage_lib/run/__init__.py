@@ -2,6 +2,7 @@
 
 from brainage_lib.run.chapter import Chapter, open_chapter
 from brainage_lib.run.folder import Run, code_digest, locate, progress, start_run
+from brainage_lib.run.gpus import count_gpus
 from brainage_lib.run.networks import NetworkKey, plan_networks, trained_pairs
 from brainage_lib.run.profile import GeneratorSettings, Profile, QualitySettings, load_profile
 from brainage_lib.run.workers import scatter
@@ -14,6 +15,7 @@ __all__ = [
     "QualitySettings",
     "Run",
     "code_digest",
+    "count_gpus",
     "load_profile",
     "locate",
     "open_chapter",

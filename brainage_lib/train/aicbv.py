@@ -10,7 +10,14 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
-from brainage_lib.data import VolumeStore, VolumeWriter, kept
+from brainage_lib.data import VolumeStore, VolumeWriter, kept, read_cohort
+from brainage_lib.data.parts import (
+    finish_part,
+    forget_parts,
+    is_finished,
+    part_folder,
+    part_of,
+)
 from brainage_lib.errors import BadInput
 from brainage_lib.files import digest_file, read_json, write_text
 from brainage_lib.models import (
@@ -31,6 +38,7 @@ from brainage_lib.train.people import open_truth
 from brainage_lib.train.teaching import NETWORK, digest_of, teach_generator, teaching_key
 
 WEIGHTS = "aicbv/weights.safetensors"
+MAPS = ["volumes/cbv/index.csv"]
 
 SHIPPED = "shipped"
 
@@ -138,22 +146,70 @@ def synthesise_cohort(run: Run) -> None:
 
     A killed run goes on after its last full shard.
     """
-    key = {
+    key = _maps_key(run, list(kept(run)["scan_id"]))
+    if run.up_to_date("volumes-cbv", key, MAPS):
+        return
+    made: dict[str, VolumeStore] = {}
+    for part in range(_count_parts(run)):
+        mine, where = _kept_of(run, part), part_folder(run, "cbv", part)
+        if is_finished(where, digest_of(_maps_key(run, mine))):
+            made |= dict.fromkeys(mine, VolumeStore(where))
+    _write_maps(run, key, run.path("volumes", "cbv"), made)
+    run.finish("volumes-cbv", key, MAPS)
+    forget_parts(run, ["cbv"])
+
+
+def synthesise_part(run: Run, part: int) -> None:
+    """Synthesise the scans of one part of the cohort, for `synthesise_cohort` to put together.
+
+    A killed part goes on; one that is whole, or whose maps are in the store, is left alone.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such part.
+    """
+    mine, where = _kept_of(run, part), part_folder(run, "cbv", part)
+    key = _maps_key(run, mine)
+    whole = _maps_key(run, list(kept(run)["scan_id"]))
+    if is_finished(where, digest_of(key)) or run.up_to_date("volumes-cbv", whole, MAPS):
+        return
+    _write_maps(run, key, where, {})
+    finish_part(where, digest_of(key))
+
+
+def _count_parts(run: Run) -> int:
+    size = run.profile.scans_a_job
+    return -(-len(read_cohort(run)) // size) if size else 0
+
+
+def _kept_of(run: Run, part: int) -> list[str]:
+    """Name the scans of a part that go on."""
+    going = set(kept(run)["scan_id"])
+    return [name for name in part_of(list(read_cohort(run)["scan_id"]), run, part) if name in going]
+
+
+def _maps_key(run: Run, scan_ids: list[str]) -> dict:
+    return {
         "t1w": digest_file(run.path("volumes", "t1w", "index.csv")),
         "weights": digest_file(run.path(WEIGHTS)),
         "overlap": run.profile.generator.overlap,
-        "scans": list(kept(run)["scan_id"]),
+        "scans": scan_ids,
         "code": code_digest(*NETWORK),
     }
-    outputs = ["volumes/cbv/index.csv"]
-    if run.up_to_date("volumes-cbv", key, outputs):
-        return
-    generator, store = load_generator(run), VolumeStore(run.path("volumes", "t1w"))
-    with VolumeWriter(run.path("volumes", "cbv"), store.shape, key=digest_of(key)) as writer:
+
+
+def _write_maps(run: Run, key: dict, where: Path, made: dict[str, VolumeStore]) -> None:
+    store = VolumeStore(run.path("volumes", "t1w"))
+    generator = None
+    with VolumeWriter(where, store.shape, key=digest_of(key)) as writer:
         left = key["scans"][len(writer.done) :]
         for scan_id in progress(left, "AICBV maps"):
+            if scan_id in made:
+                writer.add(scan_id, made[scan_id][scan_id])
+                continue
+            generator = generator or load_generator(run)
             writer.add(scan_id, cbv_map(run, generator, store[scan_id]))
-    run.finish("volumes-cbv", key, outputs)
 
 
 def score_aicbv(run: Run) -> pd.DataFrame:

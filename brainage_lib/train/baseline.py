@@ -27,6 +27,10 @@ SMOOTHING_MM = 2.0
 """Standard deviation of the Gaussian. Chosen among four by the error on tested OAS1 scans (4 mm:
 0.2 years worse), as a network's settings must never be: it flatters the yardstick a little."""
 
+SAMPLED_MM = 4
+"""Smoothed voxels are taken about so far apart on finer grids, so that memory stays that of the
+4 mm grid: 2,851 scans of all voxels at 1 mm would need 82 GB."""
+
 PENALTY, TUBE = 100.0, 1.0
 """C, for voxels scaled to a mean squared norm of 1, and epsilon in years. From C = 30 up, the
 error on real scans does not depend on it."""
@@ -86,9 +90,10 @@ def _kernel(run: Run, scan_ids: list[str]) -> np.ndarray:
     """(n, n) products of smoothed volumes less their mean, of a mean squared norm of 1."""
     sigma = SMOOTHING_MM / run.profile.grid_mm
     volumes = network_inputs(run, "T", scan_ids)
+    step = max(1, SAMPLED_MM // run.profile.grid_mm)
     smoothed = np.stack(
         [
-            gaussian_filter(np.asarray(volume, np.float32), sigma).ravel()
+            gaussian_filter(np.asarray(volume, np.float32), sigma)[::step, ::step, ::step].ravel()
             for volume in progress(volumes, "Smoothed voxels", len(scan_ids))
         ]
     )

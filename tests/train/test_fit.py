@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from brainage_lib.errors import BadInput, UserError
 from brainage_lib.models import VGG8, load_weights
 from brainage_lib.train import TrainSettings, fit_network, predict_network
 from brainage_lib.train import fit as training
+from brainage_lib.train.batches import SeededOrder
 from brainage_lib.train.loop import EMA_DECAY, AgeTraining
 
 QUICK = TrainSettings(epochs=4, learning_rate=1e-3)
@@ -51,7 +55,7 @@ class Killed(Exception):
 
 
 def kill_after(epoch):
-    def report(done, epochs, train_mae, validation_mae):
+    def report(done, *_):
         if done == epoch:
             raise Killed
 
@@ -283,8 +287,106 @@ def test_a_last_batch_of_one_is_left_out_only_where_normalisation_needs_more(tmp
 def test_errors_that_are_no_numbers_end_the_training(tmp_path):
     volumes, ages = cohort(7, 0)
     volumes[2] = np.nan
-    with pytest.raises(UserError, match=r"epoch 1.*no longer numbers"):
+    with pytest.raises(UserError, match=r"epoch 1.*no longer numbers since step"):
         fit_network(Small, (volumes, ages), cohort(7, 1), QUICK, 3, tmp_path)
+
+
+class Named(list):
+    """Volumes that know whose they are, as a store's do."""
+
+    def __init__(self, volumes):
+        super().__init__(volumes)
+        self.scan_ids = [f"scan-{row}" for row in range(len(volumes))]
+
+
+@pytest.mark.parametrize("broken", [0, 4, 6])
+def test_the_scans_of_the_step_that_broke_are_named(tmp_path, broken):
+    volumes, ages = cohort(7, 0)
+    volumes[broken] = np.nan
+    with pytest.raises(UserError) as caught:
+        fit_network(Small, (Named(volumes), ages), cohort(7, 1), QUICK, 3, tmp_path)
+    order = SeededOrder(7, 3)
+    batches = [list(order)[first : first + 3] for first in (0, 3, 6)]
+    (rows,) = [rows for rows in batches if broken in rows]
+    named = ", ".join(f"scan-{row}" for row in rows)
+    assert f"since step {batches.index(rows) + 1}, whose scans are {named};" in str(caught.value)
+    assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path):
+    """A file that may not grow is what a full disk looks like to a process."""
+    import resource
+
+    fit(tmp_path / "whole")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(epoch, *_):
+        if epoch == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+
+    try:
+        with pytest.raises(UserError, match=r"epoch 3 could not be written.*epoch 2 is whole"):
+            fit(tmp_path / "full", report=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert set(contents(tmp_path / "full")) == {"last.ckpt"}
+    seen = []
+    fit(tmp_path / "full", report=lambda *row: seen.append(row[0]))
+    assert seen == [3, 4]
+    assert contents(tmp_path / "whole") == contents(tmp_path / "full")
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from test_fit import fit
+
+def report(epoch, *_):
+    if epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fit({folder!r}, report=report)
+"""
+
+
+def test_a_training_killed_outright_goes_on_to_the_same_bytes(tmp_path):
+    fit(tmp_path / "whole")
+    code = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "cut"))
+    # The same number of threads, which decides the order of sums.
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    fit(tmp_path / "cut")
+    assert contents(tmp_path / "whole") == contents(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_a_training_for_speed_learns_nearly_the_same(tmp_path, precision):
+    exact = fit(tmp_path / "float32")
+    quick = fit(tmp_path / precision, replace(QUICK, precision=precision))
+    assert quick.validation_mae == pytest.approx(exact.validation_mae, rel=0.05)
+    # A CPU has no TF32; bf16 rounds there as on a GPU.
+    same = contents(tmp_path / "float32")["log.csv"] == contents(tmp_path / precision)["log.csv"]
+    assert same == (precision == "tf32")
+
+
+def test_the_share_of_time_spent_waiting_is_reported(tmp_path):
+    class Slow(list):
+        def __getitem__(self, row):
+            time.sleep(0.01)
+            return super().__getitem__(row)
+
+    volumes, ages = cohort(13, 0)
+    shares = {}
+    for kind in (list, Slow):
+        rows = []
+        fit_network(
+            Small, (kind(volumes), ages), cohort(7, 1), QUICK, 3, tmp_path / kind.__name__,
+            report=lambda *row, rows=rows: rows.append(row[4]),
+        )  # fmt: skip
+        shares[kind] = rows
+    assert all(0 <= share <= 1 for rows in shares.values() for share in rows)
+    assert np.median(shares[Slow]) > np.median(shares[list])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,152 @@
+"""What is planned is what happens."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+
+from brainage_lib.data import prepare_volumes, write_manifest
+from brainage_lib.errors import BadInput, UserError
+from brainage_lib.run import load_profile, plan_networks, start_run
+from brainage_lib.train import plan as planning
+from brainage_lib.train.costs import PER, committed_costs
+from brainage_lib.train.plan import check_disk, plan_run
+
+
+@pytest.fixture
+def paper(root):
+    return load_profile(root / "workflow" / "profiles" / "paper.yml")
+
+
+@pytest.fixture
+def table(root):
+    return pd.read_csv(root / "data_manifest.csv", dtype=str)
+
+
+def write(table, folder, name="manifest.csv"):
+    table.to_csv(folder / name, index=False)
+    return folder / name
+
+
+def made_up(table, n):
+    copies = pd.concat([table] * -(-n // len(table)), ignore_index=True).iloc[:n]
+    return copies.assign(scan_id=[f"s{row}" for row in range(n)])
+
+
+def test_the_papers_cohort_is_planned(paper, table, tmp_path):
+    plan = plan_run(paper, write(made_up(table, 2851), tmp_path), 1, 16, committed_costs())
+    assert (plan.scans, plan.patients, plan.aside) == (2851, 0, 0)
+    assert plan.jobs["train a network"] == 2
+    assert plan.jobs["prepare scans"] == plan.jobs["synthesise AICBV"] == 30
+    # The figure that the paper's scale is known by.
+    assert plan.disk["T1w volumes, float16"] == pytest.approx(41.2e9, rel=0.01)
+    assert math.isnan(plan.hours["training the networks, at most, and their maps"])
+    assert any("nothing was timed for vgg8 on a GPU" in source for source in plan.sources)
+
+
+def test_every_figure_names_machine_and_date():
+    costs = committed_costs()
+    assert set(costs["stage"]) == set(PER)
+    assert (costs["seconds"] > 0).all()
+    assert costs[["machine", "date", "how"]].notna().all(axis=None)
+    assert set(costs["device"]) == {"cpu"}
+
+
+@pytest.mark.parametrize("name", ["demo", "real", "recorded", "open", "paper", "paper-sound"])
+def test_every_profile_has_hours_on_a_cpu(root, table, tmp_path, name):
+    profile = load_profile(root / "workflow" / "profiles" / f"{name}.yml")
+    plan = plan_run(profile, write(table.iloc[:40], tmp_path), 0, 2, committed_costs())
+    assert all(hours > 0 for hours in plan.hours.values()), plan.sources
+    assert plan.jobs["train a network"] == len(plan_networks(profile))
+
+
+def test_twice_the_scans_take_twice_the_time_and_disk(paper, table, tmp_path):
+    costs = committed_costs()
+    few, many = (
+        plan_run(paper, write(made_up(table, n), tmp_path), 0, 2, costs) for n in (500, 1000)
+    )
+    stage = "training the networks, at most, and their maps"
+    assert many.hours[stage] == pytest.approx(2 * few.hours[stage], rel=0.01)
+    assert many.hours["training the generator"] == few.hours["training the generator"]
+    assert many.disk["AICBV volumes, float16"] == 2 * few.disk["AICBV volumes, float16"]
+    assert many.memory["processes that prepare scans"] == few.memory["processes that prepare scans"]
+
+
+def test_rows_are_put_aside_with_their_reasons(paper, table, tmp_path):
+    table.loc[3, "age"] = "300"
+    table.loc[5, "sex"] = "x"
+    plan = plan_run(paper, write(table, tmp_path), 0, 2, committed_costs())
+    assert (plan.scans, plan.aside) == (len(table) - 2, 2)
+    assert any("line 5, age: '300'" in reason for reason in plan.reasons)
+    assert any("does not begin before" in reason for reason in plan.reasons)
+
+
+def test_images_that_are_not_there_yet_are_counted(paper, table, tmp_path):
+    table = table.assign(path="t1/" + table["scan_id"] + ".nii.gz", t1w_state="native-head")
+    plan = plan_run(paper, write(table, tmp_path), 0, 2, committed_costs())
+    assert (plan.scans, plan.aside) == (len(table), 0)
+    assert plan.reasons == [f"{len(table)} images are not there yet; they are counted all the same"]
+    assert plan.disk["brains in native space, shared by runs"] > 0
+
+
+def test_patients_are_counted_where_they_are_put_apart(root, table, tmp_path):
+    sound = load_profile(root / "workflow" / "profiles" / "paper-sound.yml")
+    plan = plan_run(sound, write(table, tmp_path), 0, 2, committed_costs())
+    assert plan.patients == table["diagnosis"].ne("control").sum() > 0
+
+
+def test_a_table_without_its_columns_is_refused(paper, table, tmp_path):
+    with pytest.raises(BadInput, match="age: column is missing"):
+        plan_run(paper, write(table.drop(columns="age"), tmp_path), 0, 2, committed_costs())
+
+
+def test_a_disk_that_is_too_small_is_refused(paper, table, tmp_path, monkeypatch):
+    plan = plan_run(paper, write(table, tmp_path), 0, 2, committed_costs())
+    check = tmp_path / "not" / "there" / "yet"
+    monkeypatch.setattr(planning.shutil, "disk_usage", lambda place: (0, 0, 10**12))
+    check_disk(plan, check)
+    monkeypatch.setattr(planning.shutil, "disk_usage", lambda place: (0, 0, 10**9))
+    with pytest.raises(UserError, match=r"disk is too small: the run needs \d+.*1\.0 GB free"):
+        check_disk(plan, check)
+
+
+@pytest.fixture(scope="module")
+def tiny(root, tmp_path_factory):
+    """A run of six scans in parts of four, and its plan."""
+    folder = tmp_path_factory.mktemp("tiny")
+    settings = yaml.safe_load((root / "workflow" / "profiles" / "demo.yml").read_text())
+    settings |= {"workers": 1, "scans_a_job": 4, "recorded": "none"}
+    (folder / "tiny.yml").write_text(yaml.safe_dump(settings))
+    manifest = write(pd.read_csv(root / "data_manifest.csv", dtype=str).iloc[:6], folder)
+    run = start_run(folder / "runs" / "tiny", folder / "tiny.yml", manifest)
+    return run, plan_run(run.profile, manifest, 0, 2, committed_costs())
+
+
+def test_volumes_take_the_planned_room(tiny):
+    run, plan = tiny
+    write_manifest(run)
+    prepare_volumes(run)
+    size = sum(path.stat().st_size for path in run.path("volumes", "t1w").glob("*.npy"))
+    assert size == pytest.approx(plan.disk["T1w volumes, float16"], rel=0.01)
+
+
+@pytest.mark.slow
+def test_the_graph_has_the_planned_jobs(root, tiny):
+    run, plan = tiny
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile"),
+            "--directory", str(run.folder), "--cores", "2", "--nolock", "--dry-run", "--forceall",
+        ],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, flags=re.MULTILINE))
+    assert int(jobs["total"]) == sum(plan.jobs.values())
+    assert int(jobs["train_network"]) == plan.jobs["train a network"]
+    assert int(jobs["prepare_part"]) == plan.jobs["prepare scans"] == 2
