@@ -3,6 +3,8 @@ PROFILE     ?= demo
 MANIFEST    ?=
 RUN         ?=
 TORCH_INDEX ?=
+SNAKEMAKE   ?=
+TABLE       ?=
 VENV        ?= .venv
 PYTHON      := $(VENV)/bin/python
 READY       := $(VENV)/.brainage
@@ -12,10 +14,14 @@ export BRAINAGE_RUNS ?= $(CURDIR)/runs
 export OMP_WAIT_POLICY := PASSIVE
 export npm_config_update_notifier := false
 
-.PHONY: book test lint lab bench accept clean
+.PHONY: book batch slurm test lint lab bench accept clean
 
 book: $(READY)
-	@exec $(PYTHON) workflow/book.py --profile $(PROFILE) --manifest "$(MANIFEST)" --run "$(RUN)"
+	@exec $(PYTHON) workflow/book.py --profile $(PROFILE) --manifest "$(MANIFEST)" --run "$(RUN)" $(SNAKEMAKE)
+
+# The book once for each row of a table (columns run, profile, manifest, seed), and a page beside.
+batch: $(READY)
+	@exec $(PYTHON) workflow/batch.py "$(TABLE)" $(SNAKEMAKE)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 PYTHONWARNDEFAULTENCODING=1 \
@@ -28,8 +34,13 @@ lint: $(READY)
 lab: $(READY)
 	JUPYTER_CONFIG_DIR=.jupyter $(PYTHON) -m jupyter lab --no-browser $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# All but scaling.py, which takes hours: see "The paper's scale" in the book.
 bench: $(READY)
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(PYTHON) $$file || exit 1; done
+	@for file in $(filter-out benchmarks/scaling.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(PYTHON) $$file || exit 1; done
+
+# Slurm on this one machine, with a job that is cancelled and a controller that is killed.
+slurm: $(READY)
+	tests/slurm/run.sh --kill
 
 accept: $(READY)
 	$(PYTHON) workflow/accept.py

@@ -70,6 +70,17 @@ def bring_recorded(source: Path, target: Path) -> None:
         target.rmdir()
 
 
+def _gpus() -> list[str]:
+    """Let no more jobs run at once than there are GPUs, if there are any: each takes one."""
+    n = count_gpus()
+    return ["--resources", f"gpu={n}"] if n else []
+
+
+def _absolute(rest: list[str]) -> list[str]:
+    """Snakemake works in the run folder: paths of the checkout are made absolute."""
+    return [str(ROOT / text) if text.startswith("workflow/") else text for text in rest]
+
+
 def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -> int:
     """Make the run folder, execute what is not up to date, build the pages."""
     path = Path(profile) if os.sep in profile else ROOT / "workflow" / "profiles" / f"{profile}.yml"
@@ -86,12 +97,10 @@ def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"),
         "--directory", str(folder), "--cores", "all",
-        # A training takes a GPU of its own; where there is none, it asks for none.
-        "--resources", f"gpu={count_gpus()}",
         "--quiet", "rules", "host", "progress", "reason",
         # Not "code": a change in the Snakefile's wording is no reason to train again.
         "--rerun-triggers", "mtime", "params", "input",
-        "--nolock", "--rerun-incomplete", *rest,
+        "--nolock", "--rerun-incomplete", *_gpus(), *_absolute(rest),
     ]  # fmt: skip
     # Notebooks know their run by its name alone, so that no page shows where it lies.
     environment = os.environ | {"BRAINAGE_RUNS": str(folder.parent)}

@@ -20,6 +20,7 @@ from brainage_lib.run import Profile, plan_networks
 from brainage_lib.tables import examine_manifest
 from brainage_lib.train.aicbv import SCORED_PEOPLE
 from brainage_lib.train.cohort import train_settings
+from brainage_lib.train.costs import PER_SCAN
 from brainage_lib.train.devices import training_bytes
 from brainage_lib.train.settings import load_recipe
 
@@ -280,7 +281,6 @@ def _hours(
     profile: Profile, work: pd.DataFrame, gpus: int, cores: int, costs: pd.DataFrame
 ) -> tuple[dict[str, float], list[str]]:
     hours, sources = {}, []
-    per_scan = {"native-head", "native-brain"}
     voxels = math.prod(grid(profile.grid_mm).shape) / 1e6
     for stage, part in work.groupby("stage", sort=False):
         device = "cuda" if gpus and stage != "prepare" else "cpu"
@@ -297,7 +297,7 @@ def _hours(
                 )
                 continue
             figure = match.iloc[-1]
-            amount = row.voxels / voxels if row.name in per_scan else row.voxels
+            amount = row.voxels / voxels if row.name in PER_SCAN else row.voxels
             total += amount * figure["seconds"]
             sources.append(
                 f"{STAGES[stage]}, {row.name}: {figure['seconds']:g} s a {figure['per']} "

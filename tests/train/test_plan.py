@@ -53,6 +53,7 @@ def test_the_papers_cohort_is_planned(paper, table, tmp_path):
 def test_every_figure_names_machine_and_date():
     costs = committed_costs()
     assert set(costs["stage"]) == set(PER)
+    assert not costs.duplicated(["stage", "name", "device"]).any()
     assert (costs["seconds"] > 0).all()
     assert costs[["machine", "date", "how"]].notna().all(axis=None)
     assert set(costs["device"]) == {"cpu"}

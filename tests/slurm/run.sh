@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# A cluster of one machine: munge, slurmdbd, slurmctld and slurmd; a small simulated run through
+# them as grouped jobs, and the same tables as without them. Needs root and Debian's packages, which
+# it installs; where that cannot be, it says so and passes. With --kill: a job that is cancelled, and
+# the controller killed and started again.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+python=${PYTHON:-$root/.venv/bin/python}
+work=$(mktemp -d)
+pids=()
+
+skip() { echo "Slurm was not tried here: $1"; exit 0; }
+
+[ "$(id -u)" = 0 ] || skip "it needs root"
+command -v apt-get >/dev/null || skip "no apt-get"
+packages="slurmctld slurmd slurm-client slurmdbd munge mariadb-server"
+if ! command -v slurmctld >/dev/null; then
+    apt-get update -qq || skip "the package lists cannot be had"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages \
+        >"$work/apt.log" 2>&1 || skip "the packages cannot be had ($(tail -1 "$work/apt.log"))"
+fi
+[ ! -e /etc/slurm/slurm.conf ] || grep -q brainage-test /etc/slurm/slurm.conf ||
+    skip "this machine has a Slurm of its own"
+"$python" -c 'import snakemake_executor_plugin_slurm' 2>/dev/null ||
+    "$python" -m pip install --quiet -e "$root[cluster]" -c "$root/constraints.txt" ||
+    skip "snakemake-executor-plugin-slurm cannot be installed"
+
+finish() {
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    rm -f /etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf
+    rm -rf "$work"
+}
+trap finish EXIT
+
+begin() { # command …: in the background, ended with this script
+    "$@" >>"$work/daemons.log" 2>&1 &
+    pids+=($!)
+}
+
+wait_for() { # what it waits for, then a command that succeeds when it is there
+    local what=$1
+    shift
+    for _ in $(seq 60); do "$@" >/dev/null 2>&1 && return; sleep 1; done
+    tail -20 "$work/daemons.log"
+    echo "Slurm: no $what after a minute"
+    exit 1
+}
+
+host=$(hostname -s)
+# The plugin drops SLURM_* variables, SLURM_CONF among them: the file must lie where it is looked for.
+mkdir -p /etc/slurm /run/munge /run/mysqld "$work/state" "$work/spool" "$work/db"
+cat >/etc/slurm/slurm.conf <<CONF
+# brainage-test
+ClusterName=toy
+SlurmctldHost=$host(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+StateSaveLocation=$work/state
+SlurmdSpoolDir=$work/spool
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(free -m | awk '/Mem:/ {print int($2 * 0.8)}')
+PartitionName=main Nodes=ALL Default=YES State=UP
+CONF
+cat >/etc/slurm/slurmdbd.conf <<CONF
+AuthType=auth/munge
+DbdHost=$host
+DbdAddr=127.0.0.1
+SlurmUser=root
+StorageType=accounting_storage/mysql
+StorageHost=localhost
+StorageUser=slurm
+StoragePass=slurm
+StorageLoc=slurm_acct_db
+CONF
+chmod 600 /etc/slurm/slurmdbd.conf
+chown munge:munge /run/munge /etc/munge
+begin su -s /bin/sh munge -c "munged --foreground"
+wait_for munge sh -c 'munge -n | unmunge'
+chown -R mysql:mysql "$work/db" /run/mysqld
+chmod 755 "$work"
+mariadb-install-db --user=mysql --datadir="$work/db" >/dev/null 2>&1
+begin mariadbd --user=mysql --datadir="$work/db" --socket=/run/mysqld/mysqld.sock --skip-networking
+wait_for "data base" mariadb-admin --socket=/run/mysqld/mysqld.sock ping
+mariadb --socket=/run/mysqld/mysqld.sock -e "create database slurm_acct_db;
+    create user slurm@localhost identified by 'slurm'; grant all on slurm_acct_db.* to slurm@localhost;"
+begin slurmdbd -D
+wait_for slurmdbd sacctmgr -n show cluster
+sacctmgr -i add cluster toy >/dev/null 2>&1 || true
+sacctmgr -i add account lab >/dev/null
+sacctmgr -i add user root Account=lab >/dev/null
+begin slurmctld -D
+controller=${pids[-1]}
+wait_for slurmctld scontrol ping
+begin slurmd -D
+wait_for slurmd sh -c 'sinfo -h -o %T | grep -q idle'
+echo "Slurm $(sinfo --version | cut -d' ' -f2) stands on $host"
+
+# Twelve simulated scans, to the quality table: two parts, prepared as one group of jobs.
+head -13 "$root/data_manifest.csv" >"$work/manifest.csv"
+sed -e 's/^workers: .*/workers: 1\nscans_a_job: 6\nrecorded: none/' \
+    "$root/workflow/profiles/demo.yml" >"$work/small.yml"
+# The account, the partition and the memory of this machine in place of a cluster's.
+mkdir "$work/profile"
+sed -e 's/slurm_account: .*/slurm_account: lab/' -e 's/slurm_partition: .*/slurm_partition: main/' \
+    -e 's/mem_mb: .*/mem_mb: 2000/' -e 's/^    gpu: .*//' -e 's/: \(8\|16\)$/: 1/' \
+    -e '/slurm-array-jobs/d' -e '/latency-wait/d' "$root/workflow/slurm/config.yaml" \
+    >"$work/profile/config.yaml"
+cat >>"$work/profile/config.yaml" <<CONF
+groups:
+  prepare_part: parts
+group-components:
+  parts: 2
+CONF
+export BRAINAGE_RUNS=$work/runs
+book() { # name of the run, further arguments
+    local name=$1
+    shift
+    (cd "$root" && "$python" workflow/book.py --profile "$work/small.yml" \
+        --manifest "$work/manifest.csv" --run "$name" "$@")
+}
+
+book local quality.csv
+if [ "${1:-}" = --kill ]; then
+    book slurm --profile "$work/profile" quality.csv &
+    driver=$!
+    wait_for "job" sh -c 'squeue -h -t R | grep -q .'
+    squeue -h -o %i | head -1 | xargs scancel
+    echo "A job was cancelled"
+    kill -9 "$controller"
+    sleep 3
+    begin slurmctld -D
+    wait_for slurmctld scontrol ping
+    echo "The controller was killed and started again"
+    wait "$driver" || book slurm --profile "$work/profile" quality.csv
+else
+    book slurm --profile "$work/profile" quality.csv
+fi
+for table in manifest.csv quality.csv volumes/t1w/index.csv volumes/t1w/measures.csv; do
+    cmp "$BRAINAGE_RUNS/local/$table" "$BRAINAGE_RUNS/slurm/$table"
+done
+sacct -a -n -X --format=JobName%30,State%20
+echo "Slurm: the same tables as the local run"
