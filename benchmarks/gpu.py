@@ -1,9 +1,9 @@
 """What one CUDA card does with a training step at 1 mm, as in the paper and for speed.
 
 Under eight minutes on any one card. One table: VGG8 in float32 as in the paper, and with TF32,
-bf16, channels_last_3d and torch.compile, alone and together; volumes a second, memory, share of the
-card's peak (`--peak-tflops`, from its data sheet), and the loss after the same number of steps beside
-float32's. Then AICBV of one scan at both sizes, the selective-scan kernels against mamba-ssm where
+bf16, channels_last_3d and torch.compile, alone and together; volumes a second, memory, share of
+the card's peak (`--peak-tflops`, from its data sheet), and the loss after the same number of steps
+beside float32's. Then AICBV of one scan at both sizes, the selective-scan kernels against mamba-ssm where
 it is installed, and the hours of the whole paper profile from these figures.
 
 `--device cpu --grid-mm 4` runs the same logic on a CPU, with figures that say nothing.
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from brainage_lib.errors import WrongUsage
 from brainage_lib.imaging.grids import SHAPES
-from brainage_lib.models import AICBVGenerator, VGG8
+from brainage_lib.models import VGG8, AICBVGenerator
 from brainage_lib.models.synthesis import windows
 from brainage_lib.train.devices import arithmetic, find_device
 
@@ -224,7 +224,9 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"AICBV, {size}: left out: eight minutes are nearly over")
             continue
         scan = synthesis_seconds(size, shape, options.patch, device)
-        print(f"AICBV of one scan, {size} size, windows of {options.patch}: {scan:.2f} s", flush=True)
+        print(
+            f"AICBV of one scan, {size} size, windows of {options.patch}: {scan:.2f} s", flush=True
+        )
     print("Selective scan")
     for line in compare_scans(device):
         print(f"  {line}")

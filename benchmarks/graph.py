@@ -79,7 +79,9 @@ def main() -> None:
             if "Nothing to be done" not in said:
                 sys.exit(f"something is left to do:\n{said}")
             nothing, _ = make(folder)
-            print(f"{n:>8} {jobs[0] if jobs else '?':>6} {graph:7.1f} s {nothing:12.1f} s", flush=True)
+            print(
+                f"{n:>8} {jobs[0] if jobs else '?':>6} {graph:7.1f} s {nothing:12.1f} s", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def ask(row: dict[str, str], folder: Path) -> Path:
 
 
 def images_key(profile: Path, manifest: str) -> str:
-    """What decides a run's preprocessed volumes."""
+    """Tell what decides a run's preprocessed volumes."""
     settings = load_profile(profile)
     parts = [
         str(Path(manifest or settings.cohort).resolve()),

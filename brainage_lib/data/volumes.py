@@ -237,9 +237,7 @@ def _prepare_all(
                 temporary, index=False
             )
 
-    with VolumeWriter(
-        where, grid(mm).shape, key=key, before_index=write_measures
-    ) as writer:
+    with VolumeWriter(where, grid(mm).shape, key=key, before_index=write_measures) as writer:
         stored = set(writer.done)
         reached = max(
             (place + 1 for place, scan in enumerate(scans) if scan["scan_id"] in stored),
@@ -286,9 +284,11 @@ def _in_order(
             opened = (part, VolumeStore(part), _read_measures(part / "measures.csv"))
         _, store, measures = opened
         row = measures[scan["scan_id"]]
-        volume = store[scan["scan_id"]] if scan["scan_id"] in store else None
-        values = {} if row["reason"] else {name: row[name] for name in MEASURES}
-        yield Prepared(scan["scan_id"], volume, values, row["reason"])
+        if row["reason"]:
+            yield Prepared(scan["scan_id"], None, {}, row["reason"])
+        else:
+            values = {name: row[name] for name in MEASURES}
+            yield Prepared(scan["scan_id"], store[scan["scan_id"]], values, "")
 
 
 def _read_measures(path: str | os.PathLike) -> dict[str, dict]:

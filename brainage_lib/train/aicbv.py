@@ -184,7 +184,7 @@ def _count_parts(run: Run) -> int:
 
 
 def _kept_of(run: Run, part: int) -> list[str]:
-    """Name the scans of a part that go on."""
+    """List the scans of a part that go on."""
     going = set(kept(run)["scan_id"])
     return [name for name in part_of(list(read_cohort(run)["scan_id"]), run, part) if name in going]
 

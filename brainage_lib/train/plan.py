@@ -14,7 +14,7 @@ import torch
 from brainage_lib.data import shard_rows_for
 from brainage_lib.errors import BadInput, UserError
 from brainage_lib.imaging import grid
-from brainage_lib.models import AICBVGenerator, count_parameters, make_network
+from brainage_lib.models import count_parameters, make_network
 from brainage_lib.models.synthesis import windows
 from brainage_lib.run import Profile, plan_networks
 from brainage_lib.tables import examine_manifest

@@ -19,7 +19,10 @@ def test_paper_is_as_printed(profiles):
     assert (paper.learning_rate, paper.precision, paper.compile) == (1e-4, "float32", False)
     assert (paper.modes, paper.recipes, paper.nets) == (["paper"], ["paper"], ["T", "A"])
     assert (paper.patients, paper.generator.size) == ("as-they-come", "paper")
-    assert [key.place for key in plan_networks(paper)] == ["paper/paper/T-s0/0", "paper/paper/A-s0/0"]
+    assert [key.place for key in plan_networks(paper)] == [
+        "paper/paper/T-s0/0",
+        "paper/paper/A-s0/0",
+    ]
 
 
 def test_sound_differs_in_what_makes_it_sound_alone(profiles):

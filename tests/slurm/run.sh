@@ -8,6 +8,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 python=${PYTHON:-$root/.venv/bin/python}
 work=$(mktemp -d)
 pids=()
+trap 'rm -rf "$work"' EXIT
 
 skip() { echo "Slurm was not tried here: $1"; exit 0; }
 

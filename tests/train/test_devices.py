@@ -30,7 +30,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch, 
 
 
 def test_a_number_too_high_names_the_others(two_gpus):
-    with pytest.raises(WrongUsage, match="there are: cpu, cuda:0, cuda:1$"):
+    with pytest.raises(WrongUsage, match=r"there are: cpu, cuda:0, cuda:1$"):
         devices.find_device("cuda:2")
     assert devices.find_device("auto") == torch.device("cuda", 0)
 
