@@ -3,8 +3,8 @@
 Under eight minutes on any one card. One table: VGG8 in float32 as in the paper, and with TF32,
 bf16, channels_last_3d and torch.compile, alone and together; volumes a second, memory, share of
 the card's peak (`--peak-tflops`, from its data sheet), and the loss after the same number of steps
-beside float32's. Then AICBV of one scan at both sizes, the selective-scan kernels against mamba-ssm where
-it is installed, and the hours of the whole paper profile from these figures.
+beside float32's. Then AICBV of one scan at both sizes, the selective-scan kernels against mamba-ssm
+where it is installed, and the hours of the whole paper profile from these figures.
 
 `--device cpu --grid-mm 4` runs the same logic on a CPU, with figures that say nothing.
 """

@@ -292,7 +292,8 @@ class Keeper(pl.Callback):
             kept = f"that of epoch {left} is whole" if left else "there is none yet"
             raise UserError(
                 f"the checkpoint of epoch {left + 1} could not be written, "
-                f"{os.strerror(system.errno)} ({self.checkpoint.parent}); {kept}. Make room, and give the same command again"
+                f"{os.strerror(system.errno)} ({self.checkpoint.parent}); {kept}. "
+                "Make room, and give the same command again"
             ) from None
 
 
