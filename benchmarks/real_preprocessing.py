@@ -1,16 +1,16 @@
 """How well real scans are stripped and registered, against what others segmented.
 
-Needs a folder with a manifest of real scans that has, as extras, native brains of people who were
-scanned twice with label maps by hand (``manifest_native.csv``, column ``x_labels``), the same
-scans as another project laid them onto MNI152, and of some people both a head and a brain that
-was stripped elsewhere (``<participant>_head``, ``<participant>_brain``). Prints aggregates only.
-Run: ``OMP_WAIT_POLICY=PASSIVE python benchmarks/real_preprocessing.py FOLDER``
+Needs the real scans in ``../shared/realdata``: a manifest, and, as extras, native brains of
+people who were scanned twice with label maps by hand (``manifest_native.csv``, column
+``x_labels``), the same scans as another project laid them onto MNI152, and of some people both a
+head and a brain that was stripped elsewhere (``<participant>_head``, ``<participant>_brain``).
+Prints aggregates only.
+Run: ``OMP_WAIT_POLICY=PASSIVE python benchmarks/real_preprocessing.py``
 """
 
 from __future__ import annotations
 
 import itertools
-import sys
 import tempfile
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from brainage_lib.data.native import native_brain
 from brainage_lib.imaging import grid, open_image, resample, template, to_grid
 from brainage_lib.imaging.registration import register
 from brainage_lib.tables import read_manifest
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "realdata"
 
 # Numbers of the Neuromorphometrics protocol, right and left.
 REGIONS = {
@@ -106,10 +108,12 @@ def compare_labels(folder: Path, cache: Path) -> None:
 
 def main() -> None:
     """Print one table."""
-    folder = Path(sys.argv[1]).resolve()
+    if not REAL.is_dir():
+        print(f"no real scans in {REAL}: nothing was measured")
+        return
     with tempfile.TemporaryDirectory() as cache:
-        compare_masks(folder, Path(cache))
-        compare_labels(folder, Path(cache))
+        compare_masks(REAL, Path(cache))
+        compare_labels(REAL, Path(cache))
 
 
 if __name__ == "__main__":
