@@ -84,7 +84,7 @@ def cbv_train_command(
         Path | None,
         typer.Option(help="Instead: a CSV table of MNI152 brains, pre and post contrast."),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1)] = 10_000,
+    steps: Annotated[int, typer.Option(min=1)] = 4_000,
     batch: Annotated[int, typer.Option(min=1, help="Patches a step.")] = 2,
     patch: Annotated[
         int | None, typer.Option(help="Side of a patch, voxels, a multiple of 16.")

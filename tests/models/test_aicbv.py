@@ -267,3 +267,25 @@ def test_dropped_paths_keep_the_mean_and_vanish_in_evaluation():
         assert set(added.tolist()) == {0.0, 2.0}
         assert abs(added.mean() - 1) < 3 * 200**-0.5
         assert torch.equal(block.eval()(x), torch.ones_like(x))
+
+
+def test_checkpointing_gives_the_same_gradients_and_remembers_less():
+    def run(checkpointing):
+        torch.manual_seed(3)
+        generator = AICBVGenerator("demo", checkpointing=checkpointing).train()
+        x = torch.rand(1, 1, 32, 32, 32, generator=torch.Generator().manual_seed(0))
+        held = 0
+
+        def keep(tensor):
+            nonlocal held
+            held += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = generator(x).square().mean()
+        loss.backward()
+        return held, [p.grad for p in generator.parameters()]
+
+    (all_held, wanted), (few_held, got) = run(False), run(True)
+    assert all(torch.equal(a, b) for a, b in zip(got, wanted, strict=True))
+    assert few_held < 0.9 * all_held
