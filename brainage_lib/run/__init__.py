@@ -4,10 +4,17 @@ from brainage_lib.run.chapter import Chapter, open_chapter
 from brainage_lib.run.folder import Run, code_digest, locate, progress, start_run
 from brainage_lib.run.gpus import count_gpus
 from brainage_lib.run.networks import NetworkKey, plan_networks, trained_pairs
-from brainage_lib.run.profile import GeneratorSettings, Profile, QualitySettings, load_profile
+from brainage_lib.run.profile import (
+    SHIPPED,
+    GeneratorSettings,
+    Profile,
+    QualitySettings,
+    load_profile,
+)
 from brainage_lib.run.workers import scatter
 
 __all__ = [
+    "SHIPPED",
     "Chapter",
     "GeneratorSettings",
     "NetworkKey",

@@ -18,6 +18,7 @@ from typing import Any
 from brainage_lib.errors import WrongUsage
 from brainage_lib.files import digest_file, read_json, write_json
 from brainage_lib.run.folder import PACKAGE, Run, locate
+from brainage_lib.run.profile import Profile
 
 DECLARED = ("run", "profile")
 """The parameters that every chapter declares; DESIGN's contract for notebooks."""
@@ -86,8 +87,7 @@ class Chapter:
         write_json(self.run.path("cards", f"{self.name}.json"), facts)
         cards = sorted(self.run.path("cards").glob("*.json"))
         merged = {
-            "profile": profile.model_dump(mode="json")
-            | {"cohort": os.path.basename(profile.cohort)},
+            "profile": _plain(profile),
             "chapters": {path.stem: read_json(path) for path in cards},
         }
         write_json(self.run.path("card.json"), merged)
@@ -161,6 +161,17 @@ def open_chapter(name: str, run: str | os.PathLike, profile: str) -> Chapter:
             "another run"
         )
     return Chapter(name, found)
+
+
+def _plain(profile: Profile) -> dict[str, Any]:
+    """Give the profile without the folders of this machine, and without what it leaves out."""
+    facts = profile.model_dump(mode="json")
+    facts["cohort"] = os.path.basename(profile.cohort)
+    generator = {name: value for name, value in facts["generator"].items() if value is not None}
+    for name in ("weights", "pairs"):
+        if name in generator:
+            generator[name] = os.path.basename(generator[name])
+    return facts | {"generator": generator}
 
 
 def _injected() -> set[str]:

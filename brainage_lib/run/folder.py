@@ -16,7 +16,7 @@ import yaml
 from brainage_lib.errors import WrongUsage
 from brainage_lib.files import digest_file, digest_files, read_json, write_json, write_text
 from brainage_lib.run.networks import NetworkKey
-from brainage_lib.run.profile import Profile, load_profile
+from brainage_lib.run.profile import SHIPPED, Profile, load_profile
 
 Item = TypeVar("Item")
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -164,7 +164,16 @@ def start_run(
     """
     settings = load_profile(profile)
     manifest = Path(cohort if cohort else settings.cohort).resolve()
-    settings = settings.model_copy(update={"cohort": str(manifest)})
+    generator = settings.generator
+    # Chapters run in another folder than the one from which a run is started.
+    absolute = {
+        name: str(Path(given).resolve())
+        for name in ("weights", "pairs")
+        if (given := getattr(generator, name)) not in (None, SHIPPED)
+    }
+    settings = settings.model_copy(
+        update={"cohort": str(manifest), "generator": generator.model_copy(update=absolute)}
+    )
     text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     target = Path(folder) / "profile.yml"
     if not target.is_file() or target.read_text(encoding="utf-8") != text:

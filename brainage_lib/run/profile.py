@@ -14,6 +14,9 @@ from brainage_lib.errors import WrongUsage
 
 RECIPES = Path(__file__).resolve().parents[1] / "train" / "recipes"
 
+SHIPPED = "shipped"
+"""In place of a file of weights: those that come with the package."""
+
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 

@@ -30,7 +30,7 @@ from brainage_lib.models import (
     synthesise,
 )  # fmt: skip
 from brainage_lib.models.shipped import shipped_weights
-from brainage_lib.run import Run, code_digest, progress, scatter
+from brainage_lib.run import SHIPPED, Run, code_digest, progress, scatter
 from brainage_lib.simulate import training_people
 from brainage_lib.tables import AICBV_SCORES, read_table, write_table
 from brainage_lib.train.cbv_scores import fit_baselines, score_scan
@@ -39,8 +39,6 @@ from brainage_lib.train.teaching import NETWORK, digest_of, teach_generator, tea
 
 WEIGHTS = "aicbv/weights.safetensors"
 MAPS = ["volumes/cbv/index.csv"]
-
-SHIPPED = "shipped"
 
 SCORED_PEOPLE = 24
 """Simulated people, neither in the cohort nor trained on, whose maps are scored."""
@@ -69,7 +67,8 @@ def fit_aicbv(run: Run) -> pd.DataFrame:
     outputs = [WEIGHTS, "aicbv/log.csv"]
     if settings.weights is not None:
         path = _named_weights(run)
-        key: dict = {"weights": digest_file(path), "size": settings.size, "mm": profile.grid_mm}
+        asked = [settings.size, settings.orders, profile.grid_mm]
+        key: dict = {"weights": digest_file(path), "asked": asked}
         if not run.up_to_date("aicbv-generator", key, outputs):
             _take_weights(run, path)
             run.finish("aicbv-generator", key, outputs)
@@ -84,7 +83,11 @@ def fit_aicbv(run: Run) -> pd.DataFrame:
 
 def _named_weights(run: Run) -> Path:
     named = run.profile.generator.weights
-    return shipped_weights(run.profile.grid_mm) if named == SHIPPED else Path(named)
+    path = shipped_weights(run.profile.grid_mm) if named == SHIPPED else Path(named)
+    if not path.is_file():
+        finding = "no such file of weights; correct generator.weights in the profile"
+        raise BadInput(str(path), [finding])
+    return path
 
 
 def _take_weights(run: Run, path: Path) -> None:

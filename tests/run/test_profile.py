@@ -80,3 +80,28 @@ def test_a_started_run_keeps_the_time_of_an_unchanged_profile(tmp_path, root):
 def test_a_folder_without_profile_is_not_a_run(tmp_path):
     with pytest.raises(WrongUsage, match="not a run folder"):
         Run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"people": None}, "needs people or pairs"),
+        ({"pairs": "pairs.csv"}, "needs people or pairs"),
+        ({"steps": None, "batch": None}, "needs steps, batch"),
+        ({"weights": "shipped"}, "people, steps, batch, learning_rate: nothing is trained"),
+    ],
+)
+def test_a_generator_is_either_trained_or_there(tmp_path, settings, changes, said):
+    generator = settings["generator"] | changes
+    settings["generator"] = {k: v for k, v in generator.items() if v is not None}
+    with pytest.raises(WrongUsage, match=said):
+        load_profile(write(tmp_path, settings))
+
+
+@pytest.mark.parametrize("named", ["w.safetensors", "shipped"])
+def test_weights_of_a_generator_are_found_from_any_folder(tmp_path, settings, monkeypatch, named):
+    settings["generator"] = {"size": "lite", "patch": 48, "overlap": 0.3, "weights": named}
+    monkeypatch.chdir(tmp_path)
+    run = start_run(tmp_path / "run", write(tmp_path, settings))
+    wanted = named if named == "shipped" else str(tmp_path / named)
+    assert run.profile.generator.weights == wanted

@@ -163,6 +163,10 @@ def test_a_profile_that_names_weights_trains_nothing(run, log, tmp_path, monkeyp
     assert found.to_numpy().tolist() == [[2, 3.5], [4, 2.5]]
     for name, tensor in aicbv.load_generator(other).state_dict().items():
         np.testing.assert_array_equal(tensor, state[name].half().float(), err_msg=name)
+    nowhere = generator | {"weights": "none.safetensors"}
+    asked.write_text(yaml.safe_dump(PROFILE | {"generator": nowhere}))
+    with pytest.raises(BadInput, match="no such file of weights"):
+        aicbv.fit_aicbv(start_run(tmp_path / "nowhere", asked))
     asked.write_text(yaml.safe_dump(PROFILE | {"generator": generator, "grid_mm": 2}))
     with pytest.raises(BadInput, match="grid_mm: the profile has 2, these weights have 4"):
         aicbv.fit_aicbv(start_run(tmp_path / "coarse", asked))
