@@ -213,7 +213,8 @@ def cbv_scores(scores: pd.DataFrame, *, measure: str, source: str) -> Figure:
         reference=None,
         title=_scored(table, measure, digits),
         caption="AICBV is a simulation-trained prior. Mean over scans and its interval. Tissue "
-        "means and a fixed transform of T1w are baselines; the ceiling is told the true tissue of each voxel as well; "
+        "means and a fixed transform of T1w are baselines; the ceiling is told the true tissue of "
+        "each voxel as well; "
         f"n = {count(rows['scan_id'].nunique(), 'scan')}",
         source=source,
         name=f"cbv-{measure}",
