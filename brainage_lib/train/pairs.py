@@ -187,8 +187,16 @@ def open_pair(pre: str | os.PathLike, post: str | os.PathLike, mm: int) -> Contr
         volumes = [to_grid(img, fine) for img in (before, after)]
         t1w = to_grid(before, target)
     except BadImage as error:
-        raise BadInput(f"pair {Path(pre).name}, {Path(post).name}", [str(error)]) from None
+        raise BadInput("pair", [str(error)]) from None
     return make_pair(t1w, *volumes, fine, target)
+
+
+def _try_pair(pre: str, post: str, mm: int) -> ContrastPair | list[str]:
+    """Open a pair, or say what is wrong with it: an error would not come whole from a process."""
+    try:
+        return open_pair(pre, post, mm)
+    except BadInput as error:
+        return error.findings
 
 
 def make_pair(
@@ -225,13 +233,24 @@ def prepare_pairs(
         Digest of all that the volumes depend on.
     workers : int
         Processes.
+
+    Raises
+    ------
+    BadInput
+        With every pair that cannot be used, by its line in the manifest.
     """
+    findings: list[str] = []
     with VolumeWriter(folder, (2, *grid(mm).shape), key=key) as writer:
         done = len(writer.done)
         left = list(table.itertuples(index=False))[done:]
-        made = scatter(open_pair, [(row.pre, row.post, mm) for row in left], workers)
+        made = scatter(_try_pair, [(row.pre, row.post, mm) for row in left], workers)
         for row, pair in enumerate(progress(made, "Contrast pairs", len(left)), start=done):
-            writer.add(f"{row:06d}", np.stack([pair.t1w, pair.cbv.astype(np.float16)]))
+            if isinstance(pair, list):
+                findings += [f"line {row + 2}: {finding}" for finding in pair]
+            elif not findings:
+                writer.add(f"{row:06d}", np.stack([pair.t1w, pair.cbv.astype(np.float16)]))
+    if findings:
+        raise BadInput("pairs", findings)
     return Pairs(VolumeStore(folder))
 
 

@@ -80,14 +80,21 @@ def test_scaling_by_white_matter_is_exact_where_water_does_not_cross():
     np.testing.assert_allclose(found, 100 * v, rtol=1e-4)
 
 
-def test_exchanged_or_misplaced_scans_are_refused(folder):
-    with pytest.raises(BadInput, match="exchanged"):
-        open_pair(folder / "post.nii.gz", folder / "pre.nii.gz", 4)
+def test_exchanged_or_misplaced_scans_are_refused(folder, tmp_path):
     img = nib.load(folder / "post.nii.gz")
     turned = np.asarray(img.dataobj)[:, ::-1, ::-1]
     nib.save(nib.Nifti1Image(turned, img.affine), folder / "turned.nii.gz")
-    with pytest.raises(BadInput, match=r"do not lie on one another|outside both brains"):
-        open_pair(folder / "pre.nii.gz", folder / "turned.nii.gz", 4)
+    (folder / "empty.nii.gz").write_bytes(b"")
+    names = [("post", "pre"), ("pre", "turned"), ("pre", "empty")]
+    rows = [(f"{pre}.nii.gz", f"{post}.nii.gz") for pre, post in names]
+    pd.DataFrame(rows, columns=["pre", "post"]).to_csv(folder / "wrong.csv", index=False)
+    with pytest.raises(BadInput) as error:
+        prepare_pairs(read_pairs(folder / "wrong.csv"), 4, tmp_path / "people", "key")
+    first, second, third = error.value.findings
+    assert first.startswith("line 2: contrast makes no blood in the large veins brighter")
+    assert "exchanged" in first
+    assert second.startswith("line 3: the two scans do not lie on one another")
+    assert third.startswith("line 4: file is empty")
 
 
 def test_every_bad_cell_of_a_manifest_is_named(folder):
