@@ -31,6 +31,7 @@ from brainage_lib.tables import (
     BIAS,
     BY_SEX,
     COVERAGE,
+    HARMONISED,
     LEFT_OUT,
     PATIENTS,
     PREDICTIONS,
@@ -43,6 +44,7 @@ from brainage_lib.tables import (
     read_table,
     write_table,
 )
+from brainage_lib.train import compare_harmonised
 
 chapter = open_chapter("07_by_age_and_study", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
@@ -119,6 +121,20 @@ if len(left_out):
 else:
     alone = show.Note("No study can be left out: that takes the sound mode and several studies")
 alone
+
+# %% [markdown]
+# ### Can the study be told from the features?
+#
+# A network that knows the scanner can guess the age from it, since studies differ in age. ComBat takes a shift and a scale of each study out of the 128 penultimate features, with age and sex in the model. It is fitted on the rows that the networks learned from and applied to new rows without their age; a study without such rows is refused. Where a study has few of them, its shift is known poorly, and what is taken out of its new scans is a mark of the study of its own.
+
+# %%
+harmonised = compare_harmonised(run, settings.headline["recipe"], **resampling)
+if len(harmonised):
+    write_table(harmonised, run.path("harmonised.csv"), HARMONISED)
+    features = show.harmonised_table(harmonised, source=run.source)
+else:
+    features = show.Note("Harmonisation is compared in the sound mode alone")
+features
 
 # %% [markdown]
 # ## Women and men

@@ -11,6 +11,7 @@ from brainage_lib.show.words import (
     count,
     listed,
     number,
+    percent,
     with_interval,
     with_unit,
 )
@@ -245,6 +246,47 @@ def guess_table(guesses: pd.DataFrame, networks: pd.DataFrame, *, source: str) -
         caption="Networks before any stacking. 95 % intervals below; n counts test scans",
         source=source,
         name="guesses",
+    )
+
+
+def harmonised_table(found: pd.DataFrame, *, source: str) -> Table:
+    """Print the error and the study read from features, without and with ComBat.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Schema HARMONISED, of one recipe.
+    """
+    rows = found.assign(
+        **{name: 100 * found[name] for name in ("read", "read_low", "read_high", "chance")}
+    )
+    return table(
+        rows,
+        by={"net": "Network", "harmonised": "Harmonised"},
+        columns={
+            "n_scans": Measure("n", digits=0),
+            "mae": Measure("MAE", "years"),
+            "read": Measure("Study told", "%", 0),
+            "chance": Measure("By chance", "%", 0),
+        },
+        title=_harmonised(found),
+        caption="Penultimate features of tested scans; age by a ridge regression on them, the "
+        "study by a linear classifier, out of fold by participant, as the mean over studies of ten "
+        "people or more. 95 % intervals below; n counts test scans",
+        source=source,
+        name="harmonised",
+    )
+
+
+def _harmonised(found: pd.DataFrame) -> str:
+    first = found[found["net"] == found["net"].iloc[0]].set_index("harmonised")
+    before, after = first.loc["no"], first.loc["ComBat"]
+    if pd.isna(before["read"]):
+        return "Fewer than two studies of ten people: no study can be told from another"
+    return (
+        f"Net {before['net']}: the study is told from its features in {percent(before['read'])} "
+        f"(chance {percent(before['chance'])}), after ComBat in {percent(after['read'])}; MAE "
+        f"{number(before['mae'])} and {number(after['mae'])} years"
     )
 
 

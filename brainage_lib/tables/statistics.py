@@ -279,3 +279,18 @@ LADDER_NULL = _schema(
     },
     ["recipe", "mode", "question", "n_scans", "folds"],
 )
+
+HARMONISED = _schema(
+    "features with and without ComBat",
+    {
+        "recipe": _text(),
+        "net": _text(),
+        "harmonised": _one_of("no", "ComBat"),
+        **_SIZES,
+        **_MAE,
+        "projects": _count(),
+        # Mean share of a study's rows that a linear classifier gives to it.
+        **{name: _number("0–1", _SHARE) for name in ("read", "read_low", "read_high", "chance")},
+    },
+    ["recipe", "net", "harmonised"],
+)
