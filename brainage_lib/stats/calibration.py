@@ -8,7 +8,7 @@ import os
 from brainage_lib.errors import BadInput
 from brainage_lib.files import read_json, write_json
 from brainage_lib.stats.bias import fit_bias
-from brainage_lib.stats.conformal import COVERAGE, conformal_half_width
+from brainage_lib.stats.conformal import COVERAGE, conformal_half_width, local_half_width
 from brainage_lib.stats.stacking import Stacked
 
 VERSION = 1
@@ -32,7 +32,10 @@ def calibrate(stacked: Stacked, level: float = COVERAGE) -> dict:
     dict
         By recipe and model: level, half_width (years; None where the controls are too few
         for the level), slope and intercept of the mean gap over age (see `LinearBias`),
-        n_scans.
+        n_scans; ``lowess`` has the knots of the smooth curve (age, gap in years), ``local``
+        those of the locally weighted half-width (predicted, half_width in years; None where the
+        controls are too few). ``uses_true_age`` says which of these need the age that a
+        prediction should find: nothing that they correct is a prediction.
     """
     rows = stacked.rows
     rows = rows[
@@ -42,13 +45,23 @@ def calibrate(stacked: Stacked, level: float = COVERAGE) -> dict:
     for (recipe, model), part in rows.groupby(["recipe", "model"], sort=False):
         width = conformal_half_width(part["stacked_age"] - part["age"], level)
         bias = fit_bias(part["age"], part["stacked_age"])
+        curve = fit_bias(part["age"], part["stacked_age"], "lowess")
+        local = local_half_width(part, level)
         found.setdefault(recipe, {})[model] = {
             "level": level,
             "half_width": width if math.isfinite(width) else None,
             "slope": bias.slope,
             "intercept": bias.intercept,
             "n_scans": bias.n_scans,
-        }
+            "lowess": {"age": list(curve.age), "gap": list(curve.gap)},
+            "local": {"predicted": list(local.predicted), "half_width": list(local.half_width)}
+            if math.isfinite(max(local.half_width))
+            else None,
+            "uses_true_age": {
+                "half_width": False, "local": False, "slope": True, "intercept": True,
+                "lowess": True,
+            },
+        }  # fmt: skip
     return found
 
 

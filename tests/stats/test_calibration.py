@@ -17,7 +17,7 @@ from brainage_lib.stats.calibration import (
     load_calibration_json,
     save_calibration_json,
 )
-from brainage_lib.stats.conformal import conformal_half_width, fold_intervals
+from brainage_lib.stats.conformal import conformal_half_width, fold_intervals, local_half_width
 from brainage_lib.stats.reliability import intraclass_correlation, reliability, repeated_gaps
 
 
@@ -119,6 +119,31 @@ def test_calibration_comes_from_controls_out_of_fold(make_sound, make_paper, tmp
     save_calibration_json(stacked, tmp_path / "calibration.json", level=0.8)
     read = json.loads((tmp_path / "calibration.json").read_text())
     assert read == {"version": 1, "calibration": found}
+
+
+def test_the_file_says_what_uses_the_true_age_and_gives_both_curves_again(make_sound):
+    stacked = stack(make_sound(n=400, patients=0))
+    found = calibrate(stacked)["paper"]["TA"]
+    assert found["uses_true_age"] == {
+        "half_width": False, "local": False, "slope": True, "intercept": True, "lowess": True,
+    }  # fmt: skip
+    rows = of_model(stacked)
+    curve = fit_bias(rows["age"], rows["stacked_age"], "lowess")
+    given = np.interp([30.0, 60.0], found["lowess"]["age"], found["lowess"]["gap"])
+    assert curve.mean_gap([30.0, 60.0]) == pytest.approx(given)
+    width = local_half_width(rows)
+    given = np.interp([30.0, 60.0], found["local"]["predicted"], found["local"]["half_width"])
+    assert width.at(np.array([30.0, 60.0])) == pytest.approx(given)
+
+
+def test_a_smooth_curve_takes_out_a_bend_that_a_line_leaves(make_sound):
+    rows = of_model(stack(make_sound(n=900, patients=0))).copy()
+    rows["stacked_age"] += 6 * np.cos((rows["age"] - 20) / 12)
+    old = rows["age"] > 70
+    line, curve = (fold_corrected_gaps(rows, kind) for kind in ("linear", "lowess"))
+    assert abs(curve[old].mean()) < abs(line[old].mean()) / 2
+    with pytest.raises(ValueError, match="linear or lowess"):
+        fit_bias([20, 40], [21, 42], "cubic")
 
 
 def test_few_controls_have_no_half_width(make_sound):
