@@ -18,6 +18,8 @@ MENDED = (
     ),
     # empty-table-header: the corner of a table heads nothing.
     (r"<th(?: class=\"head\")?>\s*(?:<p>\s*</p>)?\s*</th>", "<td></td>"),
+    # aria-deprecated-role, aria-required-children: entries of a list.
+    (r'role="doc-biblioentry"', 'role="listitem"'),
     # scrollable-region-focusable: what scrolls can be scrolled by keyboard.
     (r'<div class="pst-scrollable-table-container">',
      '<div class="pst-scrollable-table-container" tabindex="0" role="group" aria-label="Table">'),
