@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -108,7 +108,7 @@ def attribute(run: Run, net: str, mode: str) -> Attribution:
     where = f"attribution/{mode}/{net}"
     outputs = [f"{where}/groups.csv", *(f"{where}/{name}.npy" for name in ARRAYS)]
     if not run.up_to_date(step, key, outputs):
-        _average(run, net, mode, tested)
+        _average(run, net, mode, tested, key)
         run.finish(step, key, outputs)
     return _read(run, net, mode)
 
@@ -228,45 +228,87 @@ def fold_network(run: Run, net: str, mode: str, fold: int) -> nn.Module:
     return open_network(weights_path(run, net, mode, fold))
 
 
-def _average(run: Run, net: str, mode: str, tested: pd.DataFrame) -> None:
-    settings = run.profile
-    shape = grid(settings.grid_mm).shape
+class _FoldSums(NamedTuple):
+    """What one fold's network adds to the means; one file a fold, until all are done.
+
+    Attributes
+    ----------
+    maps, brains, means : (n_decades, x, y, z) array of float32
+        Sums over scans: thresholded maps, brain, T1w.
+    voxels : int
+        Of brain, over all scans.
+    outside : (n, 2) array
+        A row a scan, in their order: share of the map and of the image outside the brain.
+    """
+
+    maps: np.ndarray
+    brains: np.ndarray
+    means: np.ndarray
+    voxels: np.ndarray
+    outside: np.ndarray
+
+
+def _fold_sums(
+    run: Run, net: str, mode: str, fold: int, rows: pd.DataFrame, decades: list[str]
+) -> _FoldSums:
+    """Go through a fold's scans, a few at a time."""
     t1w = VolumeStore(run.path("volumes", VOLUMES["T"]))
+    block = run.profile.attribution.block
+    shape = grid(run.profile.grid_mm).shape
+    network = fold_network(run, net, mode, fold)
+    sums, brains, means = (np.zeros((len(decades), *shape), np.float32) for _ in range(3))
+    voxels, outside = 0, []
+    starts = range(0, len(rows), BATCH)
+    for first in progress(starts, f"Grad-CAM {net} {mode} {fold}", len(starts)):
+        some = rows.iloc[first : first + BATCH]
+        found = grad_cam(network, network_inputs(run, net, some["scan_id"]), block, BATCH)
+        for scan, label, cam in zip(some["scan_id"], some["decade"], found, strict=True):
+            group, image = decades.index(label), t1w[scan].astype(np.float32)
+            mask = image > 0
+            sums[group] += top_fifth(cam, mask)
+            brains[group] += mask
+            means[group] += image
+            voxels += int(mask.sum())
+            outside.append((float(mass_outside(cam[None], mask)[0]), 1 - mask.mean()))
+    return _FoldSums(sums, brains, means, np.array(voxels), np.array(outside))
+
+
+def _average(run: Run, net: str, mode: str, tested: pd.DataFrame, key: Any) -> None:
     decades = list(tested["decade"].cat.remove_unused_categories().cat.categories)
+    shape = grid(run.profile.grid_mm).shape
     maps, brains, means = (np.zeros((len(decades), *shape), np.float32) for _ in range(3))
-    of_folds: list[np.ndarray] = []
-    outside: dict[str, tuple[float, float]] = {}
+    of_folds, outside, pieces = [], [], []
     for fold in folds_of(tested):
         rows = tested[tested["fold"] == fold]
-        network = fold_network(run, net, mode, fold)
-        sums, voxels = np.zeros_like(maps), 0
-        starts = range(0, len(rows), BATCH)
-        for first in progress(starts, f"Grad-CAM {net} {mode} {fold}", len(starts)):
-            some = rows.iloc[first : first + BATCH]
-            volumes = network_inputs(run, net, some["scan_id"])
-            found = grad_cam(network, volumes, settings.attribution.block, BATCH)
-            for scan, label, cam in zip(some["scan_id"], some["decade"], found, strict=True):
-                group, image = decades.index(label), t1w[scan].astype(np.float32)
-                mask = image > 0
-                sums[group] += top_fifth(cam, mask)
-                brains[group] += mask
-                means[group] += image
-                voxels += int(mask.sum())
-                outside[scan] = (float(mass_outside(cam[None], mask)[0]), 1 - mask.mean())
-        scale = float(sums.sum(dtype=np.float64)) / max(voxels, 1) or 1.0
-        maps += sums / np.float32(scale)
-        of_folds.append(sums.sum(axis=0) / np.float32(scale * len(rows)))
+        # A fold that is done stays done when a run is stopped in a later one.
+        step, piece = f"attribution-{mode}-{net}-{fold}", f"attribution/{mode}/{net}/{fold}.npz"
+        pieces.append((step, piece))
+        if not run.up_to_date(step, key, [piece]):
+            found = _fold_sums(run, net, mode, fold, rows, decades)
+            with replacing(run.path(piece)) as temporary:
+                np.savez(temporary, allow_pickle=False, **found._asdict())
+            run.finish(step, key, [piece])
+        with np.load(run.path(piece), allow_pickle=False) as stored:
+            found = _FoldSums(**{name: stored[name] for name in _FoldSums._fields})
+        scale = float(found.maps.sum(dtype=np.float64)) / max(int(found.voxels), 1) or 1.0
+        maps += found.maps / np.float32(scale)
+        brains += found.brains
+        means += found.means
+        of_folds.append(found.maps.sum(axis=0) / np.float32(scale * len(rows)))
+        outside.append(found.outside)
     counts = tested.groupby("decade", observed=True).size().reindex(decades).to_numpy()
     each = counts[:, None, None, None].astype(np.float32)
     arrays = (maps / each, brains / each, means / each, np.stack(of_folds))
     for name, array in zip(ARRAYS, arrays, strict=True):
         with replacing(run.path("attribution", mode, net, f"{name}.npy")) as temporary:
             np.save(temporary, array.astype(np.float16), allow_pickle=False)
-    facts = tested.assign(
-        mass_outside=[outside[scan][0] for scan in tested["scan_id"]],
-        outside=[outside[scan][1] for scan in tested["scan_id"]],
-    )
+    # The scans are ordered by fold, as the pieces are.
+    shares = np.concatenate(outside)
+    facts = tested.assign(mass_outside=shares[:, 0], outside=shares[:, 1])
     _write_groups(run, net, mode, facts)
+    for step, piece in pieces:
+        run.path(piece).unlink()
+        run.path("steps", f"{step}.json").unlink()
 
 
 def _write_groups(run: Run, net: str, mode: str, facts: pd.DataFrame) -> None:

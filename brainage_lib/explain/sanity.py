@@ -102,6 +102,7 @@ def randomisation_test(
     seed: int,
     mapper: Mapper = grad_cam,
     layers: Sequence[str] | None = None,
+    original: np.ndarray | None = None,
 ) -> list[RandomisedStep]:
     """Compare a network's maps with those of the network randomised step by step.
 
@@ -121,6 +122,8 @@ def randomisation_test(
     layers : sequence of str, optional
         Steps that are looked at, the last always; all unless given. For methods that take
         long.
+    original : (n, x, y, z) array, optional
+        Maps of the network as it is, where they have been made already.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def randomisation_test(
     """
     names = weighted_layers(model)
     wanted = set(names if layers is None else layers) | {names[-1]}
-    original = np.abs(mapper(model, volumes))
+    original = np.abs(mapper(model, volumes) if original is None else original)
     masks = np.broadcast_to(np.asarray(masks, dtype=bool), original.shape)
     steps = []
     for layer, randomised in cascade(model, volumes, seed):

@@ -169,11 +169,13 @@ def _unseen(sample: Sample, n: int, look: Look | None = None):
 def _try(sample: Sample, look: Look, truth: np.ndarray | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     maps = sample.make(look)
     rows: list[tuple[str, float, float, int, str]] = []
-    steps = _cascade(sample, look)
+    steps, agreement = _networks(sample, look)
     last = float(steps["similarity"].iloc[-1])
     rows.append(("randomised", last, 0.0, int(steps["n_scans"].iloc[-1]), _said(last < SIMILAR)))
     rows.append(_outside(sample, maps))
-    rows += _trainings(sample, look, last)
+    if agreement is not None:
+        n = int(steps["n_scans"].iloc[-1])
+        rows.append(("trainings", agreement, last, n, _said(agreement > last)))
     rows += _exchanged(sample, maps)
     if truth is not None:
         rows += _hits(sample, maps, truth)
@@ -186,20 +188,32 @@ def _said(passes: bool) -> str:
     return "passes" if passes else "fails"
 
 
-def _cascade(sample: Sample, look: Look) -> pd.DataFrame:
+def _networks(sample: Sample, look: Look) -> tuple[pd.DataFrame, float | None]:
+    """Compare maps with those of randomised networks, and of another fold's.
+
+    The other fold's network has learned from some of the scans, the first has not.
+    """
     network, volumes, brains = _unseen(sample, FEW_SLOW if look.slow else FEW)
     if len(volumes) < 2:
         raise ValueError("the test needs two scans of the first fold at least")
-    names = weighted_layers(network)
-    layers = names[:1] if look.slow else None
+    mapper, names = sample.mapper(look), weighted_layers(network)
+    original = np.abs(mapper(network, volumes))
+    # Of methods that take long the whole cascade would take minutes.
+    layers = [] if look.method == "occlusion" else names[:1] if look.slow else None
     found = randomisation_test(
-        network, volumes, brains, sample.run.profile.seed, sample.mapper(look), layers
+        network, volumes, brains, sample.run.profile.seed, mapper, layers, original
     )
-    return pd.DataFrame(
+    steps = pd.DataFrame(
         [(sample.net, look.method, look.block, step.layer, float(step.similarity.mean()),
           len(volumes)) for step in found],
         columns=STEPS,
     )  # fmt: skip
+    folds = sorted(sample.tested["fold"].unique())
+    if len(folds) < 2:
+        return steps, None
+    other = np.abs(mapper(sample.network(int(folds[1])), volumes))
+    pairs = zip(original, other, brains, strict=True)
+    return steps, float(np.mean([similarity_within(*three) for three in pairs]))
 
 
 def _outside(sample: Sample, maps: Maps) -> tuple:
@@ -211,18 +225,6 @@ def _outside(sample: Sample, maps: Maps) -> tuple:
         even.append(1 - brain.mean())
     value, chance = float(np.nanmean(shares)), float(np.mean(even))
     return ("outside", value, chance, len(shares), _said(value < chance / 2))
-
-
-def _trainings(sample: Sample, look: Look, random: float) -> list[tuple]:
-    """Compare with maps of the same scans by another fold's network, which learned from some."""
-    folds = sorted(sample.tested["fold"].unique())
-    if len(folds) < 2:
-        return []
-    network, volumes, brains = _unseen(sample, FEW_SLOW if look.slow else FEW)
-    mapper = sample.mapper(look)
-    pair = [np.abs(mapper(model, volumes)) for model in (network, sample.network(int(folds[1])))]
-    value = float(np.mean([similarity_within(*three) for three in zip(*pair, brains, strict=True)]))
-    return [("trainings", value, random, len(volumes), _said(value > random))]
 
 
 def _exchanged(sample: Sample, maps: Maps) -> list[tuple]:

@@ -145,6 +145,41 @@ def test_nothing_is_computed_again_until_a_network_changes(run, found, monkeypat
         weights.write_bytes(before)
 
 
+def test_a_run_that_was_stopped_goes_on_with_the_fold_that_it_was_in(run, found, monkeypatch):
+    weights = weights_of(run, "T", 0)
+    before = weights.read_bytes()
+    network = VGG8(SHAPE)
+    save_weights(network, weights, network_facts(network))
+    made = []
+
+    def stops_in_the_second_fold(model, volumes, *arguments):
+        made.append(len(volumes))
+        if sum(made) > 5:
+            raise KeyboardInterrupt
+        return grad_cam(model, volumes, *arguments)
+
+    try:
+        whole = attribute(run, "T", "sound")
+        expected = whole.table.copy(), whole.groups["30–40"].mean
+        run.path("attribution", "sound", "T", "map.npy").unlink()
+        monkeypatch.setattr(cohort, "grad_cam", stops_in_the_second_fold)
+        with pytest.raises(KeyboardInterrupt):
+            attribute(run, "T", "sound")
+        made.clear()
+        monkeypatch.setattr(
+            cohort, "grad_cam", lambda m, v, *more: made.append(len(v)) or grad_cam(m, v, *more)
+        )
+        again = attribute(run, "T", "sound")
+        assert sum(made) == 5
+        pd.testing.assert_frame_equal(again.table, expected[0])
+        np.testing.assert_array_equal(again.groups["30–40"].mean, expected[1])
+        assert not list(run.path("attribution", "sound", "T").glob("*.npz"))
+    finally:
+        weights.write_bytes(before)
+        monkeypatch.undo()
+        attribute(run, "T", "sound")
+
+
 def test_unseen_scans_are_test_scans_of_the_network_with_their_brains(run):
     network, volumes, masks = unseen(run, "A", "sound", 3)
     state = VGG8(SHAPE)
