@@ -299,7 +299,7 @@ def maps_by_method(
     under : (x, y, z) array
         Mean T1w.
     maps : mapping of method to (x, y, z) array, >= 0
-        Mean absolute maps; the highest fifth above zero is drawn, in units of the largest.
+        Mean absolute maps; the highest fifth within the brain is drawn.
     resolutions : mapping of method to str
         Stamped on the picture.
     affine : (4, 4) array
@@ -318,14 +318,16 @@ def maps_by_method(
         inside = found[under > 0]
         edge = np.percentile(inside, 80) if inside.size else 0
         top = np.where((found >= edge) & (under > 0), found, 0)
+        # A few voxels far above all others would leave the rest in the dark.
+        scale = max(float(np.percentile(inside, 99)) if inside.size else 0, 1e-12)
         words = [*textwrap.wrap(method, 20), *textwrap.wrap(resolutions[method], 24)]
         sheet.label_row(row, "\n".join([*words, f"n = {n[method]}"]))
         for column, view in enumerate(VIEWS):
             piece = cut(under, affine, view, CUTS[view])
-            over = cut(top / max(top.max(), 1e-12), affine, view, CUTS[view])
+            over = cut(np.minimum(top / scale, 1), affine, view, CUTS[view])
             sheet.draw(row, column, view, piece, window=grey_window(under), shown=shown, over=over)
             rows.append({"method": method, **_covered(net, "all ages", n[method], view, over)})
-    sheet.bar(0, max(len(maps), 1), MAP_COLOURS, (0, 1), "map / its largest value")
+    sheet.bar(0, max(len(maps), 1), MAP_COLOURS, (0, 1), "map / its 99th percentile")
     most = max(n.values(), default=0)
     return Picture(
         f"{net_name(net)}: {count(len(maps), 'method')}, one network, other places",
