@@ -1,6 +1,6 @@
 """Where a network looked, and tests that such maps can fail."""
 
-from brainage_lib.explain.cohort import Attribution, attribute, mean_cbv, overlap_table, unseen
+from brainage_lib.explain.cohort import Attribution, attribute, mean_cbv, overlap_table
 from brainage_lib.explain.faithful import Curves, exchange
 from brainage_lib.explain.finished import MeanMaps, recorded_maps
 from brainage_lib.explain.gradcam import (
@@ -100,5 +100,4 @@ __all__ = [
     "top_fifth",
     "try_maps",
     "try_statements",
-    "unseen",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from brainage_lib.data import VolumeStore, across_ages, network_inputs, read_cohort
+from brainage_lib.data import VolumeStore, network_inputs, read_cohort
 from brainage_lib.data.inputs import VOLUMES
 from brainage_lib.errors import BadInput
 from brainage_lib.explain.gradcam import GroupMap, best_slices, grad_cam, top_fifth
@@ -162,33 +162,6 @@ def mean_cbv(run: Run, mode: str) -> dict[str, np.ndarray]:
             total += store[scan]
         found[str(label)] = (total / len(rows)).astype(np.float32)
     return found
-
-
-def unseen(
-    run: Run, net: str, mode: str, n: int
-) -> tuple[nn.Module, list[np.ndarray], list[np.ndarray]]:
-    """Open the first fold's network, with some scans of all ages that it tests.
-
-    Parameters
-    ----------
-    run, net, mode
-        As for `attribute`.
-    n : int
-        How many scans; all if there are fewer.
-
-    Returns
-    -------
-    network : Module
-    volumes : list of (x, y, z) array
-        What the network reads of each scan.
-    masks : list of (x, y, z) array of bool
-        Its brain.
-    """
-    tested = tested_scans(run, mode)
-    fold = folds_of(tested)[0]
-    some = across_ages(tested[tested["fold"] == fold], n)["scan_id"]
-    masks = [np.asarray(image > 0) for image in network_inputs(run, "T", some)]
-    return fold_network(run, net, mode, fold), list(network_inputs(run, net, some)), masks
 
 
 def tested_scans(run: Run, mode: str) -> pd.DataFrame:

@@ -156,9 +156,9 @@ def try_maps(sample: Sample, looks: Sequence[Look], truth: np.ndarray | None) ->
     return Trials(read_table(run.path(outputs[0]), TRIALS), pd.read_csv(run.path(outputs[1])))
 
 
-def _unseen(sample: Sample, n: int, look: Look | None = None):
+def _unseen(sample: Sample, n: int):
     """Open the first fold's network with some scans that it tested, and their brains."""
-    scans = sample.scans(look or Look("grad-cam", 1))
+    scans = sample.scans(Look("grad-cam", 1))
     of_fold = scans[scans["fold"] == scans["fold"].min()].sort_values(["age", "scan_id"])
     places = np.linspace(0, len(of_fold) - 1, min(n, len(of_fold))).round().astype(int)
     ids = of_fold["scan_id"].iloc[np.unique(places)]

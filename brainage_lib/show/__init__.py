@@ -6,7 +6,6 @@ Every function takes tables or arrays and returns something that a notebook show
 come from, a description for those who do not see it, and its numbers as CSV.
 """
 
-from brainage_lib.show.attribution import randomisation
 from brainage_lib.show.cohort import (
     ages_by_split,
     ages_by_study,
@@ -143,7 +142,6 @@ __all__ = [
     "phantom_table",
     "pipeline",
     "predicted_against_age",
-    "randomisation",
     "reasons_table",
     "recorded_by_group",
     "recorded_cohort",

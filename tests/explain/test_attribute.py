@@ -18,9 +18,8 @@ from brainage_lib.explain import (
     overlap,
     overlap_table,
     top_fifth,
-    unseen,
 )
-from brainage_lib.imaging import grid, normalise
+from brainage_lib.imaging import grid
 from brainage_lib.models import VGG8, network_facts, restore, save_weights
 
 SHAPE = grid(4).shape
@@ -178,23 +177,6 @@ def test_a_run_that_was_stopped_goes_on_with_the_fold_that_it_was_in(run, found,
         weights.write_bytes(before)
         monkeypatch.undo()
         attribute(run, "T", "sound")
-
-
-def test_unseen_scans_are_test_scans_of_the_network_with_their_brains(run):
-    network, volumes, masks = unseen(run, "A", "sound", 3)
-    state = VGG8(SHAPE)
-    restore(state, weights_of(run, "A", 0))
-    assert all(
-        torch.equal(one, other)
-        for one, other in zip(
-            network.state_dict().values(), state.state_dict().values(), strict=True
-        )
-    )
-    cbv = VolumeStore(run.path("volumes", "cbv"))
-    t1w = VolumeStore(run.path("volumes", "t1w"))
-    for number, volume, mask in zip((0, 4, 8), volumes, masks, strict=True):
-        np.testing.assert_array_equal(volume, normalise(cbv[scan_id(number)]))
-        np.testing.assert_array_equal(mask, t1w[scan_id(number)] > 0)
 
 
 def test_a_network_that_is_not_there_is_named(run):

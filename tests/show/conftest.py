@@ -188,7 +188,6 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
           "recomputed": "p 0.3", "verdict": verdict, "reason": "in-sample", "kind": "computed",
           "recorded": "", "this_run": "p 0.4"} for verdict in ("holds", "contradicted")]
     )  # fmt: skip
-    steps = {"T": [SimpleNamespace(layer="block 5", similarity=np.array([0.9, 0.7, 0.8]))]}
     words = {("grad-cam", 5): "Grad-CAM, block 5", ("occlusion", 0): "occlusion"}
     both = [{"net": "T", "method": name, "block": block} for name, block in words]
     cascade = pd.DataFrame(
@@ -279,7 +278,6 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
             {"T": {"20–30": group}, "A": {"20–30": group, "30–40": group}},
             affine, source=SOURCE,
         ),
-        "randomisation": show.randomisation({} if empty else steps, source=SOURCE),
         "cascades": show.cascades(few(cascade), words, source=SOURCE),
         "trials_table": show.trials_table(few(trials), words, source=SOURCE),
         "region_figure": show.region_figure(few(regions), method="occlusion", source=SOURCE),

@@ -17,7 +17,7 @@ CHARTS = [
     "counts_by_decade", "ages_by_study", "partition_divergence", "ages_by_split",
     "verdict_counts", "cbv_scores", "generator_curve", "training_curves",
     "predicted_against_age", "model_scatter", "model_residuals", "error_quantiles",
-    "age_density", "mae_by_age", "mae_by_study", "randomisation", "differences", "control_ladder",
+    "age_density", "mae_by_age", "mae_by_study", "differences", "control_ladder",
     "cascades", "region_figure",
 ]  # fmt: skip
 PICTURES = ["contact_sheet", "scan_steps", "cbv_maps", "gradcam_by_decade", "maps_by_method"]
