@@ -283,6 +283,7 @@ show.statements_table(statements, words, source=run.source)
 #
 # ## Doubts
 #
+# - A statement that holds on the map of a method that fails above says something of the method, and nothing of the network.
 # - The highest fifth is a fifth by construction. Every map has one, also where the network looks everywhere alike.
 # - Grad-CAM of a network with dense layers behind its last convolution averages the gradients over all cells, although the dense layers treat each cell differently. What one cell contributes is not what the map gives it.
 # - Networks of one seed begin with the same weights, which makes their maps more alike than what they learned.
