@@ -199,8 +199,8 @@ def statements_table(
                 "net": row["net"],
                 "statement": row["statement"],
                 "method": words[row["method"], row["block"]],
-                "value": f"{row['measure']}: {number(row['value'])}" if tried else NOTHING,
-                "null": f"{number(row['null_low'])} to {number(row['null_high'])}"
+                "value": f"{row['measure']}: {number(row['value'], 3)}" if tried else NOTHING,
+                "null": f"{number(row['null_low'], 3)} to {number(row['null_high'], 3)}"
                 if tried
                 else NOTHING,
                 "p": p_value(row["p"]) if tried else NOTHING,

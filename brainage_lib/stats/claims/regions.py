@@ -45,7 +45,7 @@ def _sentence(row: Mapping) -> str:
     if row["block"]:
         name += f" of block {row['block']}"
     return (
-        f"{name} {row['outcome']} ({row['measure']} {row['value']:.2f}, by chance "
-        f"{row['null_low']:.2f} to {row['null_high']:.2f}, p {show_p(row['p'])}, "
+        f"{name} {row['outcome']} ({row['measure']} {row['value']:.3f}, by chance "
+        f"{row['null_low']:.3f} to {row['null_high']:.3f}, p {show_p(row['p'])}, "
         f"n {row['n_scans']})"
     )
