@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from brainage_lib.predict import Prediction
 from brainage_lib.predict.prediction import NOT_CLINICAL
-from brainage_lib.report.scan_page import Planes, methods
+from brainage_lib.report.one_scan import Planes, methods
 
 A4 = (8.27, 11.69)
 LEFT, WIDTH = 0.08, 0.84
