@@ -32,7 +32,7 @@ PER = {
 """What the seconds of a stage are for; on a CPU they are seconds of one core."""
 
 
-PER_SCAN = ("native-head", "native-brain", "mni152-brain")
+PER_SCAN = ("native-head", "native-brain")
 """States of scans whose preparation costs the same whatever the grid: the image itself does."""
 
 

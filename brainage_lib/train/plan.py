@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from brainage_lib.data import shard_rows_for
+from brainage_lib.data.store import shard_rows_for
 from brainage_lib.errors import BadInput, UserError
 from brainage_lib.imaging import grid
 from brainage_lib.models import count_parameters, make_network
