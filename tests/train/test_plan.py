@@ -147,7 +147,7 @@ def test_the_graph_has_the_planned_jobs(root, tiny):
         ],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, flags=re.MULTILINE))
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, flags=re.MULTILINE))
     assert int(jobs["total"]) == sum(plan.jobs.values())
     assert int(jobs["train_network"]) == plan.jobs["train a network"]
     assert int(jobs["prepare_part"]) == plan.jobs["prepare scans"] == 2
