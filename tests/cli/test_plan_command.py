@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -63,7 +65,7 @@ def test_what_is_on_for_speed_is_said(brainage, small, root, tmp_path):
 
 
 def test_a_disk_that_is_too_small_is_refused_after_the_plan(brainage, small, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda place: (0, 0, 10**8))
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=10**8))
     with pytest.raises(UserError, match=r"disk is too small.*0\.1 GB free"):
         brainage("plan", "--profile", "demo", "--manifest", small)
 

@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -110,9 +111,9 @@ def test_a_table_without_its_columns_is_refused(paper, table, tmp_path):
 def test_a_disk_that_is_too_small_is_refused(paper, table, tmp_path, monkeypatch):
     plan = plan_run(paper, write(table, tmp_path), 0, 2, committed_costs())
     check = tmp_path / "not" / "there" / "yet"
-    monkeypatch.setattr(planning.shutil, "disk_usage", lambda place: (0, 0, 10**12))
+    monkeypatch.setattr(planning.shutil, "disk_usage", lambda place: SimpleNamespace(free=10**12))
     check_disk(plan, check)
-    monkeypatch.setattr(planning.shutil, "disk_usage", lambda place: (0, 0, 10**9))
+    monkeypatch.setattr(planning.shutil, "disk_usage", lambda place: SimpleNamespace(free=10**9))
     with pytest.raises(UserError, match=r"disk is too small: the run needs \d+.*1\.0 GB free"):
         check_disk(plan, check)
 
