@@ -141,15 +141,13 @@ def training_bytes(
 def check_memory(
     model: nn.Module, shape: Sequence[int], settings: TrainSettings, device: torch.device
 ) -> None:
-    """Refuse a training that the memory of its GPU cannot hold, before its first step.
+    """Refuse a training that the memory of its CUDA device cannot hold, before its first step.
 
     Raises
     ------
     WrongUsage
         Says how much is needed, how much there is, and the largest batch that would fit.
     """
-    if device.type != "cuda":
-        return
     free, total = torch.cuda.mem_get_info(device)
     needed = training_bytes(model, shape, settings.batch, settings.precision) + OTHER_BYTES
     if needed <= free:

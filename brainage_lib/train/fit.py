@@ -154,7 +154,8 @@ def fit_network(
                 (folder / name).unlink(missing_ok=True)
         if not keeper.complete:
             with held_device(device) as place:
-                check_memory(model, np.shape(train_scans.volumes[0]), settings, place)
+                if place.type == "cuda":
+                    check_memory(model, np.shape(train_scans.volumes[0]), settings, place)
                 _train(model, train_scans, validation_scans, settings, seed, keeper, resumed, place)
     model.cpu().load_state_dict(keeper.best_state)
     _write(folder, model, keeper, {"seed": str(seed), **(metadata or {})})
