@@ -128,7 +128,7 @@ book() { # name of the run, further arguments
 
 book local quality.csv
 if [ "${1:-}" = --kill ]; then
-    book slurm --profile "$work/profile" quality.csv &
+    book slurm --workflow-profile "$work/profile" quality.csv &
     driver=$!
     wait_for "job" sh -c 'squeue -h -t R | grep -q .'
     squeue -h -o %i | head -1 | xargs scancel
@@ -138,9 +138,9 @@ if [ "${1:-}" = --kill ]; then
     begin slurmctld -D
     wait_for slurmctld scontrol ping
     echo "The controller was killed and started again"
-    wait "$driver" || book slurm --profile "$work/profile" quality.csv
+    wait "$driver" || book slurm --workflow-profile "$work/profile" quality.csv
 else
-    book slurm --profile "$work/profile" quality.csv
+    book slurm --workflow-profile "$work/profile" quality.csv
 fi
 for table in manifest.csv quality.csv volumes/t1w/index.csv volumes/t1w/measures.csv; do
     cmp "$BRAINAGE_RUNS/local/$table" "$BRAINAGE_RUNS/slurm/$table"
