@@ -81,7 +81,8 @@ StorageLoc=slurm_acct_db
 CONF
 chmod 600 /etc/slurm/slurmdbd.conf
 chown munge:munge /run/munge /etc/munge
-begin su -s /bin/sh munge -c "munged --foreground"
+# setpriv becomes munged: su would stay between, and leave it running.
+begin setpriv --reuid=munge --regid=munge --clear-groups munged --foreground
 wait_for munge sh -c 'munge -n | unmunge'
 chown -R mysql:mysql "$work/db" /run/mysqld
 chmod 755 "$work"
