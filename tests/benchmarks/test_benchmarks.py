@@ -46,7 +46,7 @@ def test_operations_are_those_of_the_convolutions_and_layers(gpu):
     sides = (32, 16, 8, 4, 2)
     parts = [
         2 * side**3 * before * after * 27
-        for side, before, after in zip(sides, channels, channels[1:], strict=True)
+        for side, before, after in zip(sides, channels[:-1], channels[1:], strict=True)
     ]
     dense = [2 * before * after for before, after in ((256, 512), (512, 128), (128, 1))]
     # The volumes themselves need no gradient.
