@@ -48,6 +48,7 @@ wait_for() { # what it waits for, then a command that succeeds when it is there
 }
 
 host=$(hostname -s)
+# nproc without --all would answer OMP_NUM_THREADS.
 # The plugin drops SLURM_* variables, SLURM_CONF among them: the file must lie where it is looked for.
 mkdir -p /etc/slurm /run/munge /run/mysqld "$work/state" "$work/spool" "$work/db"
 cat >/etc/slurm/slurm.conf <<CONF
@@ -65,7 +66,7 @@ StateSaveLocation=$work/state
 SlurmdSpoolDir=$work/spool
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(free -m | awk '/Mem:/ {print int($2 * 0.8)}')
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc --all) RealMemory=$(free -m | awk '/Mem:/ {print int($2 * 0.8)}')
 PartitionName=main Nodes=ALL Default=YES State=UP
 CONF
 cat >/etc/slurm/slurmdbd.conf <<CONF
