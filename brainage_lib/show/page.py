@@ -174,8 +174,9 @@ class Drawing(Shown):
             "SVG",
             "const drawing=figure.querySelector('.shown-drawing svg').cloneNode(true);"
             "drawing.setAttribute('xmlns','http://www.w3.org/2000/svg');"
+            # In a handler URL alone is the document's.
             "drawing.style.color='#222';drawing.style.background='#fff';"
-            "const link=document.createElement('a');link.href=URL.createObjectURL("
+            "const link=document.createElement('a');link.href=window.URL.createObjectURL("
             "new Blob([drawing.outerHTML],{type:'image/svg+xml'}));"
             f"link.download='{self.name}.svg';link.click()",
         )
