@@ -28,8 +28,9 @@ fi
 
 finish() {
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait "${pids[@]}" 2>/dev/null || true # the controller still writes its state
     rm -f /etc/slurm/slurm.conf /etc/slurm/slurmdbd.conf
-    rm -rf "$work"
+    rm -rf "$work" || true
 }
 trap finish EXIT
 
