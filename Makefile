@@ -24,8 +24,7 @@ batch: $(READY)
 	@exec $(PYTHON) workflow/batch.py "$(TABLE)" $(SNAKEMAKE)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 PYTHONWARNDEFAULTENCODING=1 \
-		$(PYTHON) -m pytest -m "not slow and not book" -n logical --maxprocesses 4
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not slow and not book" -n logical --maxprocesses 4
 
 lint: $(READY)
 	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .

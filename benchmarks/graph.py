@@ -65,12 +65,16 @@ def make_outputs(run: Path) -> int:
 def main() -> None:
     """Print seconds by number of rows."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    profile = yaml.safe_load((ROOT / "workflow" / "profiles" / "paper.yml").read_text())
+    profile = yaml.safe_load(
+        (ROOT / "workflow" / "profiles" / "paper.yml").read_text(encoding="utf-8")
+    )
     print(f"{'scans':>8} {'files':>6} {'graph':>9} {'nothing to do':>14}")
     for n in [int(text) for text in sys.argv[1:]] or ROWS:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            (folder / "big.yml").write_text(yaml.safe_dump(profile | {"recorded": "none"}))
+            (folder / "big.yml").write_text(
+                yaml.safe_dump(profile | {"recorded": "none"}), encoding="utf-8"
+            )
             make_manifest(folder / "manifest.csv", n)
             graph, _ = make(folder, "--dry-run")
             files = make_outputs(folder / "runs" / "big")

@@ -26,10 +26,12 @@ SIZES = (100, 300, 1000, 2851)
 
 def make_run(folder: Path, n: int) -> pd.DataFrame:
     """Make the book of n simulated scans; a row a chapter."""
-    settings = yaml.safe_load((ROOT / "workflow" / "profiles" / "demo.yml").read_text())
+    settings = yaml.safe_load(
+        (ROOT / "workflow" / "profiles" / "demo.yml").read_text(encoding="utf-8")
+    )
     settings |= {"epochs": 1, "recorded": "none"}
     settings["generator"] |= {"people": 16, "steps": 20}
-    (folder / "scaling.yml").write_text(yaml.safe_dump(settings))
+    (folder / "scaling.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     manifest, _ = simulate_cohort(n_scans=n, n_participants=n * 5 // 6, faults=False)
     manifest.to_csv(folder / "manifest.csv", index=False)
     command = [

@@ -44,7 +44,7 @@ from brainage_lib.tables import (
     read_table,
     write_table,
 )
-from brainage_lib.train import compare_harmonised
+from brainage_lib.train.harmonised import compare_harmonised
 
 chapter = open_chapter("07_by_age_and_study", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile

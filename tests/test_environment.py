@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -89,3 +90,35 @@ def test_the_rooms_keep_to_their_floors(root):
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("room", ["brainage_lib", "workflow", "benchmarks"])
+def test_text_files_are_utf8_whatever_the_locale(root, room):
+    """A text file that is opened without an encoding is read as ASCII where no locale is set."""
+    others = {
+        "gzip",
+        "tarfile",
+        "zipfile",
+        "packed",
+        "member",
+        "webbrowser",
+        "os",
+        "Image",
+        "sitk",
+        "nib",
+    }
+    for path in sorted((root / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            of_path = isinstance(node.func, ast.Attribute)
+            name = node.func.attr if of_path else getattr(node.func, "id", "")
+            if name not in ("open", "read_text", *(["write_text"] if of_path else [])):
+                continue
+            if of_path and getattr(node.func.value, "id", "") in others:
+                continue
+            modes = [*node.args, *(word.value for word in node.keywords if word.arg == "mode")]
+            binary = any(isinstance(mode, ast.Constant) and "b" in str(mode.value)
+                         for mode in modes)  # fmt: skip
+            has_encoding = any(word.arg == "encoding" for word in node.keywords)
+            assert binary or has_encoding, f"{path}, line {node.lineno}: {ast.unparse(node)}"

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from brainage_lib.errors import BadInput, WrongUsage
-from brainage_lib.imaging import grid, top_mean
 from brainage_lib.models.aicbv import SIDE, SIZES, AICBVGenerator
 from brainage_lib.models.orders import ORDERS
 from brainage_lib.models.synthesis import synthesise
@@ -101,6 +100,9 @@ def check_t1w(t1w: np.ndarray, grid_mm: int) -> None:
     BadInput
         With every finding and its remedy.
     """
+    # Here, because the networks load without a library of images.
+    from brainage_lib.imaging import grid, top_mean
+
     shape = grid(grid_mm).shape
     if t1w.shape != shape:
         finding = (

@@ -2,7 +2,6 @@
 
 from brainage_lib.train.fit import FitResult, fit_network
 from brainage_lib.train.generator import GeneratorResult, GeneratorTraining, fit_generator
-from brainage_lib.train.harmonised import compare_harmonised
 from brainage_lib.train.predict import network_features, predict_network
 from brainage_lib.train.settings import Recipe, TrainSettings, load_recipe
 
@@ -12,7 +11,6 @@ __all__ = [
     "GeneratorTraining",
     "Recipe",
     "TrainSettings",
-    "compare_harmonised",
     "fit_generator",
     "fit_network",
     "load_recipe",

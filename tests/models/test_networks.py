@@ -74,5 +74,5 @@ def test_weights_that_do_not_say_what_they_are_of_are_refused(facts, tmp_path):
 def test_weights_of_another_network_than_they_say_are_refused(tmp_path):
     facts = network_facts(FCN(SHAPE)) | {"network": "vgg8"}
     save_weights(FCN(SHAPE), tmp_path / "w.safetensors", facts)
-    with pytest.raises(BadInput, match="not a part of the model"):
+    with pytest.raises(BadInput, match="use the weights of a VGG8"):
         open_network(tmp_path / "w.safetensors")
