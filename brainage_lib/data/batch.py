@@ -13,11 +13,10 @@ import pandas as pd
 from brainage_lib.data.cohort import SIMULATED
 from brainage_lib.data.native import steps_of
 from brainage_lib.data.volumes import MEASURES, SEPARATOR, Prepared, prepare_scan
-from brainage_lib.errors import BadInput
 from brainage_lib.files import replacing, write_json
 from brainage_lib.imaging import grid, judge
 from brainage_lib.run import QualitySettings, progress, scatter
-from brainage_lib.tables import MANIFEST, QUALITY, examine_manifest, write_table
+from brainage_lib.tables import MANIFEST, QUALITY, manifest_faults, write_table
 
 
 def check_scans(
@@ -56,13 +55,7 @@ def check_scans(
     BadInput
         The manifest cannot be read as a table with its columns.
     """
-    table, findings = examine_manifest(manifest)
-    whole = [text for line, text in findings if line < 2]
-    if whole:
-        raise BadInput(str(manifest), whole)
-    faults: dict[int, list[str]] = {}
-    for line, text in findings:
-        faults.setdefault(line - 2, []).append(text.split(", ", 1)[1])
+    table, faults = manifest_faults(manifest)
     folder = str(Path(manifest).resolve().parent)
     good = [row for row in range(len(table)) if row not in faults]
     asked = [(dict(table.iloc[row]), folder, mm, str(cache), register_again) for row in good]

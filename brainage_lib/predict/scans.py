@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from brainage_lib.data.bids import find_t1w
-from brainage_lib.errors import BadInput, WrongUsage
+from brainage_lib.errors import WrongUsage
 from brainage_lib.predict.batch import Job, put_aside
-from brainage_lib.tables.manifest import examine_manifest
+from brainage_lib.tables.manifest import manifest_faults
 
 OPTIONAL = ("participant_id", "project", "session", "age", "sex", "diagnosis", "t1w_state")
 
@@ -33,13 +33,7 @@ def manifest_jobs(manifest: str | os.PathLike) -> tuple[list[Job], dict[str, dic
     BadInput
         The table cannot be read, or has no such columns.
     """
-    table, findings = examine_manifest(manifest, OPTIONAL)
-    whole = [text for line, text in findings if line < 2]
-    if whole:
-        raise BadInput(str(manifest), whole)
-    faults: dict[int, list[str]] = {}
-    for line, text in findings:
-        faults.setdefault(line - 2, []).append(text.split(", ", 1)[1])
+    table, faults = manifest_faults(manifest, OPTIONAL)
     folder = str(Path(manifest).resolve().parent)
     jobs, aside = [], {}
     for row, scan in enumerate(table.to_dict("records")):

@@ -2,7 +2,7 @@
 
 from brainage_lib.tables.choose import choose
 from brainage_lib.tables.files import read_table, write_table
-from brainage_lib.tables.manifest import examine_manifest, read_manifest
+from brainage_lib.tables.manifest import examine_manifest, manifest_faults, read_manifest
 from brainage_lib.tables.recorded import RECORDED, Recorded
 from brainage_lib.tables.schemas import (
     AGE_GROUPS,
@@ -100,6 +100,7 @@ __all__ = [
     "choose",
     "decade",
     "examine_manifest",
+    "manifest_faults",
     "read_manifest",
     "read_table",
     "write_table",

@@ -46,6 +46,39 @@ def read_manifest(path: str | os.PathLike) -> pd.DataFrame:
     return MANIFEST.validate(table)
 
 
+def manifest_faults(
+    path: str | os.PathLike, optional: Collection[str] = ()
+) -> tuple[pd.DataFrame, dict[int, list[str]]]:
+    """Read a manifest whose bad rows are to be put aside.
+
+    Parameters
+    ----------
+    path, optional
+        As for `examine_manifest`.
+
+    Returns
+    -------
+    table : DataFrame
+        All rows, as far as they could be read.
+    faults : dict of int to list of str
+        By the place of a bad row in the table: what is wrong with it, and the remedy.
+
+    Raises
+    ------
+    BadInput
+        The file cannot be read as a table with its columns.
+    """
+    table, findings = examine_manifest(path, optional)
+    whole = [text for line, text in findings if line < 2]
+    if whole:
+        raise BadInput(str(path), whole)
+    faults: dict[int, list[str]] = {}
+    for line, text in findings:
+        # The row's place is known; "line 3, " at the beginning would say it again.
+        faults.setdefault(line - 2, []).append(text.split(", ", 1)[1])
+    return table, faults
+
+
 def examine_manifest(
     path: str | os.PathLike, optional: Collection[str] = ()
 ) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
