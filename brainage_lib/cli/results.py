@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from brainage_lib.predict import Model, Prediction
     from brainage_lib.predict.batch import Done
 
-MAPS = {"aicbv": "AICBV", "mask": "brain", "T": "Grad-CAM of the T1w network",
-        "A": "Grad-CAM of the AICBV network"}  # fmt: skip
+MAPS = {"aicbv": "AICBV", "mask": "brain", "T": "Grad-CAM of the network T",
+        "A": "Grad-CAM of the network A, on AICBV"}  # fmt: skip
 
 
 def write_results(model: Model, found: Prediction, stem: Path, scan: dict[str, Any]) -> None:
@@ -74,7 +74,9 @@ def _write_maps(
 
     settings = model.run.profile
     bids = "bids" in scan["wanted"]
-    volumes = {"aicbv": found.aicbv, "mask": (found.t1w > 0).astype("float32"), **maps}
+    volumes = {"mask": (found.t1w > 0).astype("float32"), **maps}
+    if found.aicbv is not None:
+        volumes["aicbv"] = found.aicbv
     for name, volume in volumes.items():
         order = 0 if name == "mask" else 1
         img = carry_back(

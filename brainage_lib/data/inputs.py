@@ -7,11 +7,39 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from brainage_lib.data.store import VolumeStore
-from brainage_lib.imaging import top_mean
+from brainage_lib.data.tissue import brain_box
+from brainage_lib.imaging import grid, top_mean
+from brainage_lib.imaging.tissue import TISSUES
 from brainage_lib.run import Run
 
 VOLUMES = {"T": "t1w", "A": "cbv"}
-"""What each net reads, in the run's folder of volumes."""
+"""What each net reads, in the run's folder of volumes, unless its recipe says otherwise."""
+
+
+def volumes_of(net: str, reads: str = "t1w") -> str:
+    """Name the folder of volumes that a net reads.
+
+    Parameters
+    ----------
+    net : {"T", "A"}
+    reads : {"t1w", "tissue"}
+        What the net's recipe says that T reads.
+    """
+    return reads if net == "T" else VOLUMES[net]
+
+
+def input_shape(net: str, reads: str, grid_mm: int) -> tuple[int, int, int, int]:
+    """Channels and voxels of what a net reads of one scan.
+
+    Examples
+    --------
+    >>> input_shape("T", "t1w", 4), input_shape("T", "tissue", 4), input_shape("A", "tissue", 4)
+    ((1, 48, 64, 48), (3, 40, 48, 40), (1, 48, 64, 48))
+    """
+    target = grid(grid_mm)
+    if volumes_of(net, reads) == "tissue":
+        return len(TISSUES), *(side.stop - side.start for side in brain_box(target))
+    return 1, *target.shape
 
 
 class Normalised(Sequence):
@@ -42,12 +70,32 @@ def scaled(net: str, volumes: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
     Parameters
     ----------
     net : {"T", "A"}
-        T1w is stored normalised, AICBV in ml/100 ml.
-    volumes : sequence of (x, y, z) array
+        T1w is stored normalised, as are tissue maps, AICBV in ml/100 ml.
+    volumes : sequence of (x, y, z) or (channels, x, y, z) array
     """
     return volumes if net == "T" else Normalised(volumes)
 
 
-def network_inputs(run: Run, net: str, scan_ids: Iterable[str]) -> Sequence[np.ndarray]:
-    """Open what a net reads of some scans, on the scale on which it reads it."""
-    return scaled(net, VolumeStore(run.path("volumes", VOLUMES[net])).rows(scan_ids))
+def network_inputs(
+    run: Run, net: str, scan_ids: Iterable[str], reads: str = "t1w"
+) -> Sequence[np.ndarray]:
+    """Open what a net reads of some scans, on the scale on which it reads it.
+
+    Parameters
+    ----------
+    run : Run
+    net, reads
+        As for `volumes_of`.
+    scan_ids : iterable of str
+
+    Returns
+    -------
+    sequence of (x, y, z) or (channels, x, y, z) array
+        Opened as they are asked for.
+
+    Raises
+    ------
+    BadInput
+        The maps were not made, or not of these scans.
+    """
+    return scaled(net, VolumeStore(run.path("volumes", volumes_of(net, reads))).rows(scan_ids))

@@ -22,6 +22,7 @@ from brainage_lib.data.parts import (
     part_of,
 )
 from brainage_lib.data.store import VolumeStore, VolumeWriter
+from brainage_lib.data.tissue import prepare_tissue
 from brainage_lib.errors import BadImage, BadInput
 from brainage_lib.files import replacing
 from brainage_lib.imaging import grid, judge, measure_quality, normalise
@@ -95,7 +96,8 @@ def prepare_volumes(run: Run) -> pd.DataFrame:
     """Open, check, normalise and store every scan of the run; judge its quality.
 
     Writes ``volumes/t1w`` (every scan that could be put on the grid, in the manifest's
-    order, whatever its verdict), ``volumes/t1w/measures.csv`` and ``quality.csv``. Scans
+    order, whatever its verdict), ``volumes/t1w/measures.csv``, ``quality.csv``, and, where a
+    recipe of the profile reads them, ``volumes/tissue``. Scans
     are spread over the profile's workers; the files do not depend on how many there are.
     A killed run goes on after its last full shard, a finished one is not done again.
 
@@ -124,7 +126,11 @@ def prepare_volumes(run: Run) -> pd.DataFrame:
         _prepare_all(run, scans, folder, _digest(key), run.path(*STORE), _part_results(run, scans))
         run.finish("volumes", key, OUTPUTS)
         forget_parts(run, ["t1w"])
-    quality = _judge_all(run, manifest)
+    failed: dict[str, str] = {}
+    if run.profile.reads_tissue:
+        stored = set(VolumeStore(run.path(*STORE)).scan_ids)
+        failed = prepare_tissue(run, [scan for scan in scans if scan["scan_id"] in stored])
+    quality = _judge_all(run, manifest, failed)
     write_table(quality, run.path("quality.csv"), QUALITY)
     if kept(run).empty:
         counts = put_aside(run)
@@ -301,7 +307,7 @@ def _read_measures(path: str | os.PathLike) -> dict[str, dict]:
     return {row["scan_id"]: row for row in table.to_dict("records")}
 
 
-def _judge_all(run: Run, manifest: pd.DataFrame) -> pd.DataFrame:
+def _judge_all(run: Run, manifest: pd.DataFrame, failed: dict[str, str]) -> pd.DataFrame:
     """Verdicts from the stored measures: new limits need no new look at the images."""
     measured = _read_measures(run.path(*STORE, "measures.csv"))
     rows = []
@@ -312,6 +318,8 @@ def _judge_all(run: Run, manifest: pd.DataFrame) -> pd.DataFrame:
             verdict, reasons = "drop", [row["reason"]]
         else:
             verdict, reasons = judge(measures, run.profile.quality)
+        if scan_id in failed:
+            verdict, reasons = "drop", [*reasons, failed[scan_id]]
         rows.append(
             {
                 "scan_id": scan_id,

@@ -19,7 +19,14 @@ from brainage_lib.explain.sanity import mass_outside, overlap
 from brainage_lib.files import digest_file, replacing
 from brainage_lib.imaging import grid
 from brainage_lib.models import open_network
-from brainage_lib.run import NetworkKey, Run, code_digest, progress, trained_pairs
+from brainage_lib.run import (
+    NetworkKey,
+    Run,
+    code_digest,
+    progress,
+    recipe_reads,
+    trained_pairs,
+)
 from brainage_lib.tables import ATTRIBUTION, SPLITS, decade, read_table, write_table
 
 FEW = 10
@@ -182,8 +189,15 @@ def folds_of(tested: pd.DataFrame) -> list[int]:
 
 
 def _recipe(run: Run, mode: str) -> str:
-    """Recipe of the networks that are looked at: the first one that the mode is trained with."""
-    return next(recipe for recipe, trained in trained_pairs(run.profile) if trained == mode)
+    """Recipe of the networks that are looked at: the mode's first whose T reads the T1w itself."""
+    for recipe, trained in trained_pairs(run.profile):
+        if trained == mode and recipe_reads(recipe) == "t1w":
+            return recipe
+    raise BadInput(
+        str(run.folder),
+        [f"no network of {mode} mode reads the T1w itself: there is nothing to look at; add a "
+         "recipe that does to the profile, such as sound"],
+    )  # fmt: skip
 
 
 def weights_path(run: Run, net: str, mode: str, fold: int) -> Path:

@@ -16,7 +16,7 @@ from brainage_lib.data.reference import PLACE
 from brainage_lib.errors import BadInput, WrongUsage
 from brainage_lib.files import digest_file
 from brainage_lib.models import AICBVGenerator
-from brainage_lib.run import NetworkKey, Run, locate
+from brainage_lib.run import NetworkKey, Run, locate, recipe_reads
 from brainage_lib.stats import load_model_json
 from brainage_lib.stats.calibration import load_calibration_json
 from brainage_lib.stats.model_file import ALL_FOLDS
@@ -25,7 +25,6 @@ from brainage_lib.train import aicbv, cohort
 SHIPPED = Path(__file__).with_name("shipped")
 """Where networks would lie that come with the package."""
 
-NETS = ("T", "A")
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -60,7 +59,7 @@ class Model:
 
     Of the folder only ``profile.yml``, ``cohort.json``, ``aicbv/weights.safetensors``, the
     headline's ``networks`` and ``stacking/*.json`` are read. The recipe and mode of the profile's
-    headline are taken, and the lowest seed.
+    headline are taken, and the lowest seed. A profile whose only net is T needs no generator.
 
     Parameters
     ----------
@@ -85,6 +84,16 @@ class Model:
         self._networks: dict[tuple[str, int], nn.Module] = {}
 
     @property
+    def nets(self) -> tuple[str, ...]:
+        """Nets that are asked: T and A, or T alone."""
+        return tuple(net for net in ("T", "A") if net in self.run.profile.nets)
+
+    @property
+    def reads(self) -> str:
+        """What T reads: "t1w" or "tissue"."""
+        return recipe_reads(self.run.profile.headline["recipe"])
+
+    @property
     def folds(self) -> list[int]:
         """Folds whose networks there are."""
         profile = self.run.profile
@@ -97,11 +106,11 @@ class Model:
 
     def files(self) -> dict[str, str]:
         """Files that are read, by their place in the folder, with the chapter that makes each."""
-        nets = [self.key(net, fold).place for net in NETS for fold in self.folds]
+        nets = [self.key(net, fold).place for net in self.nets for fold in self.folds]
         return {
             "profile.yml": "01",
             "cohort.json": "01",
-            aicbv.WEIGHTS: "03",
+            **({aicbv.WEIGHTS: "03"} if "A" in self.nets else {}),
             **{f"networks/{place}/weights.safetensors": "05" for place in nets},
             "stacking/model.json": "06",
             "stacking/calibration.json": "06",
@@ -140,6 +149,8 @@ class Model:
             "source": self.run.source,
             "grid_mm": profile.grid_mm,
             **{name: profile.headline[name] for name in ("recipe", "mode")},
+            "nets": list(self.nets),
+            "reads": self.reads,
             "folds": len(self.folds),
             "n_scans": self.reference["n_scans"],
             "age_range": self.reference["age_range"],

@@ -30,9 +30,9 @@ LARGEST_LIST = 100
 """Longer lists in a JSON file could hold a value a person."""
 
 WEIGHT_FACTS = {
-    "network", "shape", "channels", "recipe", "mode", "net", "fold", "grid_mm", "source", "epochs",
-    "best_epoch", "validation_mae", "size", "people", "unit", "identity", "step", "steps", "seed",
-    "precision", "settings", "optimiser", "format",
+    "network", "shape", "channels", "reads", "recipe", "mode", "net", "fold", "grid_mm", "source",
+    "epochs", "best_epoch", "validation_mae", "size", "people", "unit", "identity", "step",
+    "steps", "seed", "precision", "settings", "optimiser", "format",
 }  # fmt: skip
 """What may stand beside weights; none of it is of a person."""
 
@@ -158,7 +158,8 @@ def _errors(run: Run, place: str, schema, group: str | None) -> list[dict[str, A
     rows = choose(read_table(run.path(place), schema), **run.profile.headline)
     names = ["model", *([group] if group else []), "n_scans", "n_participants", "mae", "mae_low",
              "mae_high"]  # fmt: skip
-    rows = rows[rows["model"].isin(["TA", "TAS"])]
+    both = "A" in run.profile.nets
+    rows = rows[rows["model"].isin(["TA", "TAS"] if both else ["T"])]
     if group and not run.simulated:
         rows = rows[_tellable(rows, group)]
     return json.loads(rows[names].round(2).to_json(orient="records"))

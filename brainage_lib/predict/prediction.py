@@ -40,14 +40,17 @@ class Prediction:
         Why the verdict is not "keep".
     warnings : tuple of str
         What a reader of the number must know.
-    model : {"TAS", "TA"} or None
-        The stacking: TA where the sex is not known.
+    model : {"TAS", "TA", "T"} or None
+        The stacking: TA where the sex is not known; T where there is no net A.
     networks : dict of {"T", "A"} to float
         Years, before stacking; means over the networks that were asked.
     level : float or None
         Share of intervals that contain the true age, among scans like the run's.
     t1w, aicbv : (x, y, z) array of float32 or None
-        Normalised T1w, and blood volume in ml/100 ml, on the networks' grid.
+        Normalised T1w, and blood volume in ml/100 ml, on the networks' grid; no blood volume
+        where no net reads it.
+    tissue : (3, x, y, z) array of float32 or None
+        Grey matter, white matter and fluid in the box about the brain, where T reads them.
     age, sex
         As they were given; None if not.
     measures : dict of str to float
@@ -89,6 +92,7 @@ class Prediction:
     asked: dict[str, Any] = field(default_factory=dict, repr=False)
     versions: dict[str, str] = field(default_factory=dict, repr=False)
     steps: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    tissue: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def status(self) -> str:
@@ -141,7 +145,9 @@ class Prediction:
         if self.predicted_age is None:
             word = "refused" if self.status == "refused" else "could not be used"
             return [("Result", f"{word}: {SEPARATOR.join(self.reasons)}")]
-        stacking = "T1w, AICBV and sex" if self.model == "TAS" else "T1w and AICBV, without sex"
+        stacking = {
+            "TAS": "T1w, AICBV and sex", "TA": "T1w and AICBV, without sex", "T": "T1w",
+        }[self.model]  # fmt: skip
         around = "not known"
         if self.interval_low is not None:
             ends = f"{self.interval_low:.1f} to {self.interval_high:.1f} years"

@@ -1,4 +1,4 @@
-"""One scan through everything that a run learned: quality, AICBV, two networks, stacking."""
+"""One scan through everything that a run learned: quality, maps, networks, stacking."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from brainage_lib import __version__
 from brainage_lib.data import scaled
 from brainage_lib.data.cohort import SIMULATED
 from brainage_lib.data.native import steps_of
+from brainage_lib.data.tissue import brain_box, tissue_of_scan
 from brainage_lib.data.volumes import SEPARATOR, prepare_scan
 from brainage_lib.errors import BadImage, Refused
 from brainage_lib.explain import grad_cam, top_fifth
 from brainage_lib.files import digest_file, digest_files
-from brainage_lib.imaging import DEFECTS, guess_state, judge, open_image
-from brainage_lib.predict.model import NETS, Model
+from brainage_lib.imaging import DEFECTS, grid, guess_state, judge, open_image
+from brainage_lib.predict.model import Model
 from brainage_lib.predict.prediction import Prediction
 from brainage_lib.run import Run
 from brainage_lib.stats import LinearBias, stacked_age
@@ -123,15 +124,24 @@ def look_at_scan(
     if verdict == "drop" or (verdict == "look" and settings.quality.look == "drop"):
         return replace(found, verdict="drop")
     # Half precision, as in the run's volumes: a scan of the cohort gets its cohort's age.
-    cbv = aicbv.cbv_map(run, model.generator, t1w).astype(np.float16)
-    networks = {"T": _ask(model, "T", t1w, fold), "A": _ask(model, "A", cbv, fold)}
-    stacking = "TAS" if sex else "TA"
+    read: dict[str, np.ndarray] = {"T": t1w}
+    if model.reads == "tissue":
+        try:
+            read["T"] = tissue_of_scan(scan, root, settings.grid_mm, os.fspath(kept), again)
+        except BadImage as error:
+            return replace(found, verdict="drop", reasons=(*found.reasons, error.reason))
+    if "A" in model.nets:
+        read["A"] = aicbv.cbv_map(run, model.generator, t1w).astype(np.float16)
+        found = replace(found, aicbv=read["A"].astype(np.float32))
+    networks = {net: _ask(model, net, volume, fold) for net, volume in read.items()}
+    stacking = "T" if "A" not in read else "TAS" if sex else "TA"
     rows = pd.DataFrame([{**networks, "sex": sex}])
     predicted = float(stacked_age(model.coefficients(fold), stacking, rows)[0])
     around = _around(model, stacking, predicted, age)
     found = replace(
         found, predicted_age=predicted, model=stacking, networks=networks,
-        gap_raw=None if age is None else predicted - age, aicbv=cbv.astype(np.float32), **around,
+        gap_raw=None if age is None else predicted - age,
+        tissue=read["T"].astype(np.float32) if model.reads == "tissue" else None, **around,
     )  # fmt: skip
     return replace(found, warnings=tuple(_warn(model, scan, found)))
 
@@ -148,16 +158,23 @@ def attribution(model: Model, found: Prediction) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of {"T", "A"} to (x, y, z) array of float32
-        Each network's map is divided by its mean over the brain (networks have no common scale);
-        what is below the top fifth within the brain is 0.
+        Of the nets that the model has. Each network's map is divided by its mean over the brain
+        (networks have no common scale); what is below the top fifth within the brain is 0.
     """
     mask = found.t1w > 0
     maps = {}
-    for net, volume in zip(NETS, (found.t1w, found.aicbv), strict=True):
+    volumes = {"T": found.t1w if found.tissue is None else found.tissue, "A": found.aicbv}
+    everywhere = (slice(None),) * 3
+    box = everywhere if found.tissue is None else brain_box(grid(model.run.profile.grid_mm))
+    for net in model.nets:
         total = np.zeros(mask.shape, np.float32)
         for fold in model.folds:
             block = model.run.profile.attribution.block
-            (cam,) = grad_cam(model.network(net, fold), scaled(net, [volume]), block)
+            cam = np.zeros(mask.shape, np.float32)
+            # Tissue maps are of the box about the brain; outside it the network sees nothing.
+            (cam[box if net == "T" else everywhere],) = grad_cam(
+                model.network(net, fold), scaled(net, [volumes[net]]), block
+            )
             total += cam / max(float(cam[mask].mean()), 1e-12)
         maps[net] = top_fifth(total / len(model.folds), mask)
     return maps
@@ -279,7 +296,7 @@ def _warn(model: Model, scan: Mapping[str, Any], found: Prediction) -> list[str]
     warnings += _unusual(known, "snr", found.measures["snr"], "signal-to-noise ratio {:.0f}")
     if found.assumed:
         warnings.append(f"t1w_state is taken to be {found.t1w_state}: {found.assumed}")
-    if not found.sex:
+    if not found.sex and "A" in model.nets:
         warnings.append("sex is not known: stacked without it")
     if found.level is None:
         warnings.append("no interval: too few controls were predicted out of fold")

@@ -93,8 +93,7 @@ def methods(found: Prediction) -> str:
         f"{asked['grid_mm']} mm and divided by the mean of its top 1 %. Age was predicted by Brain "
         f"Age {version} (recipe {asked['recipe']}, {asked['mode']} mode, networks of "
         f"{asked['folds']} folds averaged; trained on {asked['n_scans']} {asked['source']}; model "
-        f"{asked['sha256'][:12]}): one network reads the T1w, one a blood-volume map synthesised "
-        "from it (AICBV), and a linear regression combines them"
+        f"{asked['sha256'][:12]}): {_networks(asked)}"
     )
     if found.model == "TAS":
         text += " with sex"
@@ -106,6 +105,19 @@ def methods(found: Prediction) -> str:
     if found.gap_corrected is not None:
         text += ". The corrected gap is less the mean gap of controls of that age"
     return text + "."
+
+
+def _networks(asked: Mapping[str, Any]) -> str:
+    """Say what the networks read, and how one number comes of it."""
+    first = "the T1w"
+    if asked["reads"] == "tissue":
+        first = "maps of grey matter, white matter and fluid that are made from the T1w"
+    if asked["nets"] == ["T"]:
+        return f"the network reads {first}, and a linear regression rescales what it says"
+    return (
+        f"one network reads {first}, one a blood-volume map synthesised from the T1w (AICBV), and "
+        "a linear regression combines them"
+    )
 
 
 def group_page(results: Sequence[Mapping[str, Any]], links: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from brainage_lib.run.profile import (
     Profile,
     QualitySettings,
     load_profile,
+    recipe_reads,
 )
 from brainage_lib.run.workers import scatter
 
@@ -28,6 +29,7 @@ __all__ = [
     "open_chapter",
     "plan_networks",
     "progress",
+    "recipe_reads",
     "scatter",
     "start_run",
     "trained_pairs",

@@ -241,6 +241,11 @@ class Profile(_Settings):
         return self
 
     @property
+    def reads_tissue(self) -> bool:
+        """Whether a recipe of the profile reads tissue maps in place of T1w."""
+        return any(recipe_reads(name) == "tissue" for name in self.recipes)
+
+    @property
     def for_speed(self) -> tuple[str, ...]:
         """What departs from the paper's arithmetic for the sake of speed, in words."""
         return tuple(
@@ -265,6 +270,14 @@ class Profile(_Settings):
             "mode": "sound" if sound else "paper",
             "fitted_on": "out-of-fold" if sound else "in-sample",
         }
+
+
+def recipe_reads(recipe: str) -> str:
+    """Say what the net T of a recipe reads, "t1w" or "tissue".
+
+    The other settings of a recipe are the train room's.
+    """
+    return yaml.safe_load((RECIPES / f"{recipe}.yml").read_text(encoding="utf-8"))["reads"]
 
 
 def load_profile(source: str | os.PathLike) -> Profile:

@@ -66,9 +66,10 @@ def scan_planes(
     told = ", ".join(layer[0].replace("\n", " ") for layer in layers)
     return Picture(
         "The scan as the networks read it",
-        "Sagittal, coronal and axial slice, left of the head on the left. AICBV is computed from "
-        "the T1w and is no measurement. Where networks looked: the top fifth of the brain in "
-        "Grad-CAM, in cells of some centimetres",
+        "Sagittal, coronal and axial slice, left of the head on the left. "
+        + ("AICBV is computed from the T1w and is no measurement. " if aicbv is not None else "")
+        + "Where networks looked: the top fifth of the brain in Grad-CAM, in cells of some "
+        "centimetres",
         f"Three planes of one brain: {told}.",
         pd.DataFrame(rows),
         "scan-planes",

@@ -11,12 +11,13 @@ adds sex (0 female, 1 male).
   every fold's networks, averaged, and stacked with the coefficients of all folds; they are
   never fitted on.
 
-A second look at T1w, or any other second network, is stacked by giving its rows the net "A".
+A second look at T1w, or any other second network, is stacked by giving its rows the net "A". Where
+there is but the one network, model T is all there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -56,7 +57,7 @@ class Stacked:
     warnings: tuple[str, ...]
 
 
-def stack(predictions: pd.DataFrame) -> Stacked:
+def stack(predictions: pd.DataFrame, models: Sequence[str] = MODELS) -> Stacked:
     """Stack the predictions of the nets T and A, by recipe and mode.
 
     Parameters
@@ -65,6 +66,8 @@ def stack(predictions: pd.DataFrame) -> Stacked:
         Schema ``PREDICTIONS``; the column ``recipe`` may be absent. Of each net the lowest
         seed is used; other nets are left alone, and so are recipes with one of the two only
         (a baseline) where another recipe has both.
+    models : sequence of str
+        Those of `MODELS` that are wanted; ``("T",)`` needs no net A.
 
     Returns
     -------
@@ -92,11 +95,12 @@ def stack(predictions: pd.DataFrame) -> Stacked:
     {'A': 40, 'T': 40, 'TA': 40, 'TAS': 40}
     """
     rows, coefficients, warnings = [], [], []
-    inputs = widen(_with_both(predictions, warnings))
+    nets = [net for net in NETS if any(net in MODEL_TERMS[model] for model in models)]
+    inputs = widen(_with_all(predictions, nets, warnings), nets)
     for (recipe, mode), block in inputs.groupby(["recipe", "mode"], sort=False):
         split = _paper_fits if mode == "paper" else _sound_fits
         for fitted_on, fold, fitting, predicted in split(recipe, block, warnings):
-            for model in MODELS:
+            for model in models:
                 fit = fit_model(fitting, model)
                 if fit.dropped:
                     warnings.append(_explain(recipe, mode, fitted_on, fold, fit))
@@ -135,19 +139,26 @@ def evaluated(stacked: Stacked) -> Iterator[tuple[dict[str, str], pd.DataFrame]]
     described = ["scan_id", "participant_id", "project", "age", "sex"]
     for values, block in stacked.rows.groupby(keys, sort=False):
         test = block[block["role"] == "test"]
-        wide = test[test["model"] == MODELS[0]][described].reset_index(drop=True)
-        for model in MODELS:
+        models = models_in(block["model"])
+        wide = test[test["model"] == models[0]][described].reset_index(drop=True)
+        for model in models:
             ages = test.loc[test["model"] == model, ["scan_id", "stacked_age"]]
             wide = wide.merge(ages.rename(columns={"stacked_age": model}), on="scan_id")
         yield dict(zip(keys, values, strict=True)), wide
 
 
-def _with_both(predictions: pd.DataFrame, warnings: list[str]) -> pd.DataFrame:
-    """Leave out recipes that have T or A alone: there is nothing to stack."""
+def models_in(names: Iterable[str]) -> list[str]:
+    """Those of `MODELS` that are among some names, in their order."""
+    known = set(names)
+    return [model for model in MODELS if model in known]
+
+
+def _with_all(predictions: pd.DataFrame, nets: list[str], warnings: list[str]) -> pd.DataFrame:
+    """Leave out recipes that lack one of the nets: there is nothing to stack."""
     if not {"recipe", "net"} <= set(predictions.columns):
         return predictions
-    nets = predictions[predictions["net"].isin(NETS)].groupby("recipe", sort=False)["net"]
-    lacking = nets.nunique() < len(NETS)
+    there = predictions[predictions["net"].isin(nets)].groupby("recipe", sort=False)["net"]
+    lacking = there.nunique() < len(nets)
     single = list(lacking[lacking].index)
     if not single or lacking.all():  # `widen` says what is missing
         return predictions
@@ -222,8 +233,9 @@ def _listed(folds: list[int]) -> str:
 
 def _average(apart: pd.DataFrame) -> pd.DataFrame:
     """One row a scan: predictions averaged over the folds' networks."""
-    means = apart.groupby("scan_id", sort=False)[["T", "A"]].mean()
-    single = apart.drop_duplicates("scan_id").drop(columns=["T", "A"])
+    nets = [net for net in NETS if net in apart.columns]
+    means = apart.groupby("scan_id", sort=False)[nets].mean()
+    single = apart.drop_duplicates("scan_id").drop(columns=nets)
     single = single.merge(means, left_on="scan_id", right_index=True)
     return single.assign(fold=pd.array([pd.NA] * len(single), dtype="Int64"))
 

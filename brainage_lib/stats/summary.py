@@ -14,8 +14,8 @@ from brainage_lib.stats.metrics import (
     percentile_interval,
     resampled_sums,
 )
-from brainage_lib.stats.stacking import Stacked, evaluated
-from brainage_lib.tables import AGE_GROUPS, MODELS, PROJECTS, age_group
+from brainage_lib.stats.stacking import Stacked, evaluated, models_in
+from brainage_lib.tables import AGE_GROUPS, PROJECTS, age_group
 
 SMALL = 10
 """Groups with fewer scans than this are marked."""
@@ -45,7 +45,8 @@ def table1(stacked: Stacked, replicates: int = REPLICATES, seed: int = 0) -> pd.
         age = block["age"].to_numpy()
         # Subtracting a constant leaves every variance as it is and keeps digits.
         centred = age - age.mean()
-        errors = block[list(MODELS)].to_numpy() - age[:, None]
+        models = models_in(block)
+        errors = block[models].to_numpy() - age[:, None]
         columns = np.column_stack(
             [np.ones(len(age)), centred, centred**2, np.abs(errors), errors**2]
         )
@@ -56,7 +57,7 @@ def table1(stacked: Stacked, replicates: int = REPLICATES, seed: int = 0) -> pd.
             draws = _ratios(resampled_sums(block["participant_id"], columns, replicates, seed))
             low, high = percentile_interval(draws)
         spread = age_sd(age)
-        for number, model in enumerate(MODELS):
+        for number, model in enumerate(models):
             row = {**key, "model": model, "n_scans": len(age), "n_participants": n_participants}
             for place, measure in enumerate(("mae", "mse", "r2")):
                 row[measure] = estimate[place, number]
@@ -116,7 +117,7 @@ def compare_models(
     """
     found = []
     for key, block in evaluated(stacked):
-        errors = block[list(MODELS)].sub(block["age"], axis=0)
+        errors = block[models_in(block)].sub(block["age"], axis=0)
         table = paired_differences(errors, block["participant_id"], pairs, replicates, seed)
         for position, (name, value) in enumerate(key.items()):
             table.insert(position, name, value)
@@ -143,7 +144,7 @@ def _ratios(sums: np.ndarray) -> np.ndarray:
     errors; the result (replicates, 3, models).
     """
     count = sums[:, :1]
-    models = len(MODELS)
+    models = (sums.shape[1] - 3) // 2
     absolute = sums[:, 3 : 3 + models] / count
     squared = sums[:, 3 + models :] / count
     variance = sums[:, 2:3] / count - (sums[:, 1:2] / count) ** 2
@@ -165,7 +166,7 @@ def _by_group(stacked: Stacked, group: str, replicates: int, seed: int) -> pd.Da
             labels = projects_in_order(stacked.inputs.loc[same, "project"].unique())
             of_scan = block["project"].to_numpy()
         member = of_scan[:, None] == np.array(labels, dtype=object)[None, :]
-        errors = block[list(MODELS)].sub(block["age"], axis=0).abs().to_numpy()
+        errors = block[models_in(block)].sub(block["age"], axis=0).abs().to_numpy()
         found.append(_group_rows(key, group, labels, member, errors, block, replicates, seed))
     return pd.concat(found, ignore_index=True)
 
@@ -182,13 +183,14 @@ def _group_rows(
 ) -> pd.DataFrame:
     """Rows of one block; ``member`` is (scans, groups), ``errors`` (scans, models)."""
     weights = member.astype(float)
-    by_model = [weights * errors[:, [number]] for number in range(len(MODELS))]
+    models = models_in(block)
+    by_model = [weights * errors[:, [number]] for number in range(len(models))]
     columns = np.concatenate([weights, *by_model], axis=1)
     estimate = _means(columns.sum(axis=0, keepdims=True), len(labels))[0]
     draws = resampled_sums(block["participant_id"], columns, replicates, seed)
     low, high = percentile_interval(_means(draws, len(labels)))
     found = []
-    for number, model in enumerate(MODELS):
+    for number, model in enumerate(models):
         for place, label in enumerate(labels):
             inside = member[:, place]
             n_participants = block.loc[inside, "participant_id"].nunique()
@@ -213,7 +215,7 @@ def _group_rows(
 def _means(sums: np.ndarray, groups: int) -> np.ndarray:
     """Mean by model and group from sums: (replicates, models, groups), NaN for empty groups."""
     count = sums[:, None, :groups]
-    total = sums[:, groups:].reshape(len(sums), len(MODELS), groups)
+    total = sums[:, groups:].reshape(len(sums), -1, groups)
     means = np.full_like(total, np.nan)
     np.divide(total, count, out=means, where=count > 0)
     return means

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from brainage_lib.errors import BadInput
@@ -16,7 +18,7 @@ _ROW = ["recipe", "mode", "fold", "scan_id"]
 _LISTED = 10
 
 
-def widen(predictions: pd.DataFrame) -> pd.DataFrame:
+def widen(predictions: pd.DataFrame, nets: Sequence[str] = NETS) -> pd.DataFrame:
     """Put the predictions of T and A side by side.
 
     Parameters
@@ -25,6 +27,8 @@ def widen(predictions: pd.DataFrame) -> pd.DataFrame:
         Schema ``PREDICTIONS``; without a column ``recipe`` all rows are one recipe, "given".
         Of each recipe, mode and net the lowest seed is used; nets other than T and A are
         left out.
+    nets : sequence of str
+        T and A, or T alone.
 
     Returns
     -------
@@ -43,8 +47,8 @@ def widen(predictions: pd.DataFrame) -> pd.DataFrame:
     if "recipe" not in predictions.columns:
         predictions = predictions.assign(recipe="given")
     table = check_table(predictions.reset_index(drop=True), PREDICTIONS, where)
-    table = table[table["net"].isin(NETS)]
-    for net in NETS:
+    table = table[table["net"].isin(nets)]
+    for net in nets:
         if not (table["net"] == net).any():
             raise BadInput(
                 where, [f"no rows with net {net}; the stacking needs both networks, T and A"]
@@ -52,6 +56,10 @@ def widen(predictions: pd.DataFrame) -> pd.DataFrame:
     table = _lowest_seed(table)
     wanted = [*DESCRIPTION, "recipe", "mode", "fold", "role"]
     of_t = table[table["net"] == "T"][[*wanted, "predicted_age"]]
+    if list(nets) == ["T"]:
+        if findings := _described_twice(table):
+            raise BadInput(where, findings)
+        return of_t.rename(columns={"predicted_age": "T"}).reset_index(drop=True)
     of_a = table[table["net"] == "A"][[*_ROW, "role", "predicted_age"]]
     both = of_t.merge(of_a, on=_ROW, how="outer", suffixes=("", "_a"), indicator="in", sort=False)
     findings = _unpaired(both) + _described_twice(table)

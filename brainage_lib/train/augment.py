@@ -30,8 +30,24 @@ NOISE = 0.03
 """Largest standard deviation of the noise; normalised signal reaches about 1."""
 
 
+def move(volumes: Tensor) -> Tensor:
+    """Mirror, turn, scale and shift each scan at random, differently; brightness stays.
+
+    Parameters
+    ----------
+    volumes : (n, channels, x, y, z) tensor
+        0 outside the brain. x runs from left to right.
+
+    Returns
+    -------
+    (n, channels, x, y, z) tensor
+        The channels of one scan are moved together.
+    """
+    return _move(volumes).contiguous(memory_format=torch.channels_last_3d)
+
+
 def augment(volumes: Tensor) -> Tensor:
-    """Change each scan at random, differently.
+    """Change each scan at random, differently: `move`, and contrast, brightness and noise.
 
     Parameters
     ----------

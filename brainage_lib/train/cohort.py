@@ -15,9 +15,8 @@ import torch
 from torch import nn
 
 from brainage_lib.data import kept, network_inputs
-from brainage_lib.data.inputs import VOLUMES
+from brainage_lib.data.inputs import input_shape, volumes_of
 from brainage_lib.files import digest_file, replacing
-from brainage_lib.imaging import grid
 from brainage_lib.models import (
     count_parameters,
     load_weights,
@@ -69,16 +68,16 @@ def describe_networks(profile: Profile) -> pd.DataFrame:
     DataFrame
         Columns setting, printed (what the paper prints), and one a recipe; all texts.
     """
-    shape = grid(profile.grid_mm).shape
-    sides = f"{profile.grid_mm} mm: {' × '.join(map(str, shape))}"
     printed = _told(TrainSettings(), "VGG8")
     unprinted = {"Image": "not printed", "Numbers to learn": "not printed"}
     columns = {"printed": {**unprinted, **printed, "Start": "not printed"}}
     for name in profile.recipes:
         recipe = load_recipe(name)
-        network = make_network(recipe.network, shape, recipe.channels)
+        channels, *shape = input_shape("T", recipe.reads, profile.grid_mm)
+        network = make_network(recipe.network, shape, channels)
+        sides = f"{profile.grid_mm} mm: {' × '.join(map(str, shape))}"
         columns[name] = {
-            "Image": sides,
+            "Image": sides if channels == 1 else f"{sides}, {channels} tissue maps",
             "Numbers to learn": f"{count_parameters(network):,}",
             **_told(train_settings(profile, recipe), type(network).__name__),
             "Start": "mean age of the training scans",
@@ -168,21 +167,19 @@ def _predict(run: Run, key: NetworkKey, scan_ids: list[str]) -> np.ndarray:
     """Ages of all scans by one network; kept, with its features, until something changes."""
     folder = run.network_folder(*key)
     place = folder.relative_to(run.folder).as_posix()
+    recipe = load_recipe(key.recipe)
     content = {
         "weights": digest_file(folder / "weights.safetensors"),
-        "volumes": digest_file(run.path("volumes", VOLUMES[key.net], "index.csv")),
+        "volumes": digest_file(run.path("volumes", volumes_of(key.net, recipe.reads), "index.csv")),
         "scans": scan_ids,
         # Sums in another order: the last bits depend on it.
         "batch": PREDICTED_AT_ONCE,
-        "code": code_digest(
-            "data/inputs.py", _network_code(load_recipe(key.recipe)), "train/predict.py"
-        ),
+        "code": code_digest("data/inputs.py", _network_code(recipe), "train/predict.py"),
     }
     step, outputs = f"{place}/predictions", [f"{place}/ages.npy", f"{place}/features.npy"]
     if not run.up_to_date(step, content, outputs):
-        found = ages_and_features(
-            load_network(run, key), network_inputs(run, key.net, scan_ids), PREDICTED_AT_ONCE
-        )
+        volumes = network_inputs(run, key.net, scan_ids, recipe.reads)
+        found = ages_and_features(load_network(run, key), volumes, PREDICTED_AT_ONCE)
         for name, values in zip(outputs, found, strict=True):
             with replacing(run.path(name)) as temporary:
                 # Ages as they are computed; features in half the space.
@@ -238,7 +235,8 @@ def _roles(splits: pd.DataFrame, key: NetworkKey) -> dict[str, str]:
 def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -> None:
     recipe = load_recipe(key.recipe)
     settings = train_settings(run.profile, recipe)
-    volumes = digest_file(run.path("volumes", VOLUMES[key.net], "index.csv"))
+    read = volumes_of(key.net, recipe.reads)
+    volumes = digest_file(run.path("volumes", read, "index.csv"))
     content = {
         "settings": asdict(settings),
         "recipe": asdict(recipe),
@@ -256,20 +254,20 @@ def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -
         return
     ages = sets["train"]["age"]
 
-    shape = grid(run.profile.grid_mm).shape
+    channels, *shape = input_shape(key.net, recipe.reads, run.profile.grid_mm)
 
     def make_model() -> nn.Module:
-        model = make_network(recipe.network, shape, recipe.channels)
+        model = make_network(recipe.network, shape, channels)
         # The paper is silent on the start; from 0 years the first epochs of a short
         # training would go into finding the mean.
         return model.start_at(ages.mean(), ages.std(ddof=0))
 
     pairs = {
-        role: (network_inputs(run, key.net, rows["scan_id"]), rows["age"].to_numpy())
+        role: (network_inputs(run, key.net, rows["scan_id"], recipe.reads), rows["age"].to_numpy())
         for role, rows in sets.items()
     }
     with torch.device("meta"):
-        facts = network_facts(make_network(recipe.network, shape, recipe.channels))
+        facts = network_facts(make_network(recipe.network, shape, channels))
     fit_network(
         make_model,
         pairs["train"],
@@ -283,6 +281,7 @@ def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -
         metadata={
             **facts,
             **{name: str(value) for name, value in key._asdict().items() if name != "seed"},
+            "reads": read,
             "grid_mm": str(run.profile.grid_mm),
             "source": run.source,
         },

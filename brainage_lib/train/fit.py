@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from brainage_lib.files import write_json, write_text
 from brainage_lib.models import count_parameters, save_weights
-from brainage_lib.train.augment import augment
+from brainage_lib.train.augment import augment, move
 from brainage_lib.train.batches import Scans, SeededOrder, as_input, loader
 from brainage_lib.train.devices import arithmetic, check_memory, held_device
 from brainage_lib.train.loop import (
@@ -41,7 +41,7 @@ from brainage_lib.train.settings import TrainSettings
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 LOSSES = {"l1": nn.functional.l1_loss}
-AUGMENTATIONS = {"none": None, "place-and-contrast": augment}
+AUGMENTATIONS = {"none": None, "place": move, "place-and-contrast": augment}
 
 SETTLED_ON = 96
 """Training scans on which averaged weights find the statistics of their normalisations."""

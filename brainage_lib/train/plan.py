@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from brainage_lib.data.inputs import input_shape
 from brainage_lib.data.store import shard_rows_for
 from brainage_lib.errors import BadInput, UserError
 from brainage_lib.imaging import grid
@@ -22,7 +23,7 @@ from brainage_lib.train.aicbv import SCORED_PEOPLE
 from brainage_lib.train.cohort import train_settings
 from brainage_lib.train.costs import PER_SCAN
 from brainage_lib.train.devices import training_bytes
-from brainage_lib.train.settings import load_recipe
+from brainage_lib.train.settings import Recipe, load_recipe
 
 CHAPTERS = 11
 CONTROL = "control"
@@ -164,9 +165,10 @@ def _jobs(profile: Profile, rows: int) -> dict[str, int]:
     }
 
 
-def _network(name: str, shape: tuple[int, ...], channels: int):
+def _network(recipe: Recipe, grid_mm: int):
+    channels, *shape = input_shape("T", recipe.reads, grid_mm)
     with torch.device("meta"):
-        return make_network(name, shape, channels)
+        return make_network(recipe.network, shape, channels)
 
 
 def _disk(profile: Profile, table: pd.DataFrame) -> dict[str, float]:
@@ -174,7 +176,7 @@ def _disk(profile: Profile, table: pd.DataFrame) -> dict[str, float]:
     voxels = math.prod(shape)
     plan = plan_networks(profile)
     weights = {
-        recipe: 4 * count_parameters(_network(spec.network, shape, spec.channels))
+        recipe: 4 * count_parameters(_network(spec, profile.grid_mm))
         for recipe in profile.recipes
         for spec in [load_recipe(recipe)]
     }
@@ -190,6 +192,9 @@ def _disk(profile: Profile, table: pd.DataFrame) -> dict[str, float]:
         * len(profile.modes),
         "book, tables and notebooks": BOOK_BYTES,
     }  # fmt: skip
+    if profile.reads_tissue:
+        kept = math.prod(input_shape("T", "tissue", profile.grid_mm))
+        disk["tissue maps, float16"] = 2.0 * n * kept
     if profile.scans_a_job:
         # A part is removed when its volumes are in the store: one kind at a time.
         disk["parts until they are put together"] = 2.0 * n * voxels
@@ -207,9 +212,10 @@ def _memory(profile: Profile, n: int, gpus: int, cores: int) -> dict[str, float]
     steps = {}
     for recipe in profile.recipes:
         spec = load_recipe(recipe)
-        network = _network(spec.network, shape, spec.channels)
+        network = _network(spec, profile.grid_mm)
         settings = train_settings(profile, spec)
-        steps[recipe] = training_bytes(network, shape, settings.batch, settings.precision)
+        read = input_shape("T", spec.reads, profile.grid_mm)
+        steps[recipe] = training_bytes(network, read, settings.batch, settings.precision)
     at_once = trainings_at_once(profile, gpus, cores)
     step = max(steps.values())
     where = "of the GPU" if gpus else f"× {at_once} trainings at once"

@@ -12,11 +12,12 @@ from brainage_lib.errors import WrongUsage
 RECIPES = Path(__file__).with_name("recipes")
 
 CHOICES = {
+    "reads": ("t1w", "tissue"),
     "network": ("vgg8", "fcn"),
     "optimiser": ("adam", "adamw"),
     "schedule": ("constant", "one-cycle"),
     "loss": ("l1",),
-    "augmentation": ("none", "place-and-contrast"),
+    "augmentation": ("none", "place", "place-and-contrast"),
     "averaging": ("none", "ema"),
 }
 """What a recipe may choose from."""
@@ -91,8 +92,9 @@ class Recipe:
         Name of the YAML file.
     description : str
         For tables and pages.
-    channels : int
-        Volumes that the network reads together.
+    reads : {"t1w", "tissue"}
+        What the net T reads: the T1w itself, or the maps of grey matter, white matter and
+        fluid that are made from it. The net A reads AICBV whatever the recipe.
     network, optimiser, schedule, loss, augmentation, averaging : str
         One of `CHOICES` each.
     epochs, batch, learning_rate : number, optional
@@ -101,7 +103,7 @@ class Recipe:
 
     name: str
     description: str
-    channels: int
+    reads: str
     network: str
     optimiser: str
     schedule: str
@@ -167,7 +169,7 @@ def _examine(values: dict) -> list[str]:
             findings.append(
                 f"{key}: {values[key]!r} is not possible; allowed: {', '.join(choices)}"
             )
-    for key, least in (("channels", 1), ("epochs", 1), ("batch", 2)):
+    for key, least in (("epochs", 1), ("batch", 2)):
         number = values.get(key, least)
         if not isinstance(number, int) or isinstance(number, bool) or number < least:
             findings.append(

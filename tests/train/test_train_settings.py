@@ -36,7 +36,7 @@ def test_every_packaged_recipe_loads(path):
 def test_the_papers_recipe_adds_nothing_to_the_paper():
     recipe = load_recipe("paper")
     assert (recipe.network, recipe.optimiser, recipe.loss) == ("vgg8", "adam", "l1")
-    assert (recipe.channels, recipe.augmentation, recipe.averaging) == (1, "none", "none")
+    assert (recipe.reads, recipe.augmentation, recipe.averaging) == ("t1w", "none", "none")
     assert (recipe.schedule, recipe.epochs, recipe.batch) == ("constant", None, None)
 
 
@@ -52,10 +52,10 @@ def changed(folder, old, new):
         ("optimiser:", "optimizer:", "optimizer: unknown setting; did you mean optimiser"),
         ("optimiser: adam\n", "", "optimiser: is missing"),
         ("network: vgg8", "network: vgg9", "network: 'vgg9' is not possible; allowed: vgg8"),
-        ("channels: 1", "channels: 1\nbatch: 1", "batch: 1 is not possible; .* 2 or more"),
-        ("channels: 1", "channels: 1\nlearning_rate: 3", "learning_rate: 3 is not a number"),
-        ("channels: 1", "channels: one", "channels: 'one' is not possible"),
-        ("channels: 1", "channels: [1", "not YAML"),
+        ("reads: t1w", "reads: t1w\nbatch: 1", "batch: 1 is not possible; .* 2 or more"),
+        ("reads: t1w", "reads: t1w\nlearning_rate: 3", "learning_rate: 3 is not a number"),
+        ("reads: t1w", "reads: cbv", "reads: 'cbv' is not possible; allowed: t1w, tissue"),
+        ("reads: t1w", "reads: [t1w", "not YAML"),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_what_is_allowed(tmp_path, old, new, said):
