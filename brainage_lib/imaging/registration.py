@@ -18,6 +18,10 @@ LEVELS = ((4, 4.0), (2, 2.0), (1, 0.0))
 SHARE = 0.1
 """Share of the voxels that are compared in a step."""
 
+LEAST_STEP = 2e-3
+"""Where the descent stops, mm. Down to 1e-4 the brain moves by another 0.05 mm in twice the time,
+while another draw of voxels moves it by 0.8 mm (measured on an OAS1 scan)."""
+
 
 def register(data: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Find the affine transformation that lays a brain onto the template.
@@ -50,7 +54,7 @@ def register(data: np.ndarray, affine: np.ndarray) -> np.ndarray:
         method.SetMetricSamplingPercentage(SHARE, seed=1)
         method.SetInterpolator(sitk.sitkLinear)
         method.SetOptimizerAsRegularStepGradientDescent(
-            1.0, 1e-4, 200, gradientMagnitudeTolerance=1e-6
+            1.0, LEAST_STEP, 200, gradientMagnitudeTolerance=1e-6
         )
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetShrinkFactorsPerLevel([shrink for shrink, _ in LEVELS])

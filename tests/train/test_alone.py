@@ -19,6 +19,8 @@ from brainage_lib.train.alone import train_alone
 
 SCANS = 12
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def asked(root):
