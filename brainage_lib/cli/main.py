@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from brainage_lib import __version__
-from brainage_lib.cli import cbv, doctor, fetch, images, manifest, plan, predict, record, statistics
+from brainage_lib.cli import (
+    cbv,
+    doctor,
+    fetch,
+    images,
+    manifest,
+    model,
+    plan,
+    predict,
+    record,
+    statistics,
+)
 from brainage_lib.errors import UserError, WrongUsage
 
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -29,6 +40,7 @@ images.register(app)
 cbv.register(app)
 statistics.register(app)
 predict.register(app)
+model.register(app)
 doctor.register(app)
 plan.register(app)
 

@@ -101,3 +101,76 @@ def test_growth_in_proportion_has_the_exponent_one(root):
     found = scaling.exponents(table).iloc[0]
     assert found["time_exponent"] == pytest.approx(1)
     assert found["memory_exponent"] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def accuracy(root):
+    return load(root, "accuracy")
+
+
+@pytest.fixture
+def planted():
+    """Sixty people of two projects, five folds, and values that tell the age but for noise."""
+    rng = np.random.default_rng(4)
+    age = np.linspace(20, 80, 60)
+    scans = pd.DataFrame(
+        {
+            "scan_id": [f"s{i}" for i in range(60)], "participant_id": [f"p{i}" for i in range(60)],
+            "project": np.where(np.arange(60) % 3 == 0, "IXI", "OAS1"), "age": age,
+            "fold": rng.permutation(60) % 5,
+        }
+    )  # fmt: skip
+    values = (age[:, None] - 50) / 30 * rng.normal(size=40) + 0.2 * rng.normal(size=(60, 40))
+    return scans, values - values.mean(axis=0)
+
+
+@pytest.mark.parametrize("learner", ["ridge", "Gaussian process"])
+def test_accuracy_bench_predicts_out_of_fold_what_values_tell(accuracy, planted, learner):
+    scans, values = planted
+    found = accuracy.out_of_fold(accuracy.kernels(values)[learner], scans)
+    assert np.abs(found - scans["age"]).mean() < 4
+    # Ages of the tested have no part in it.
+    other = scans.assign(age=scans["age"].where(scans["fold"] != 0, 99.0))
+    again = accuracy.out_of_fold(accuracy.kernels(values)[learner], other)
+    tested = scans["fold"] == 0
+    np.testing.assert_allclose(again[tested], found[tested])
+    assert not np.allclose(again[~tested], found[~tested])
+
+
+def test_accuracy_bench_says_what_choosing_is_worth(accuracy, planted):
+    scans, _ = planted
+    rng = np.random.default_rng(0)
+    # None is better than the others: what seems so is luck, and is lost elsewhere.
+    luck = pd.DataFrame({f"r{i}": scans["age"] + rng.normal(0, 5, 60) for i in range(8)})
+    (row,) = accuracy.choosing(scans, luck).to_dict("records")
+    assert row["optimism"] > 0.2
+    luck["better"] = scans["age"] + 0.5
+    (row,) = accuracy.choosing(scans, luck).to_dict("records")
+    assert (row["best"], row["optimism"], row["folds_that_choose_it"]) == ("better", 0, 5)
+
+
+def test_accuracy_bench_hides_small_groups_and_carries_the_curve_on(accuracy, planted):
+    scans, values = planted
+    row = accuracy.describe(scans, scans["age"].to_numpy() + 3)
+    assert row["mae"] == pytest.approx(3) and row["bias_slope"] == pytest.approx(0, abs=1e-9)
+    assert {"mae_IXI", "mae_OAS1"} <= set(row)
+    few = scans.assign(project=np.where(np.arange(60) < 5, "few", "many"))
+    assert "mae_few" not in accuracy.describe(few, scans["age"].to_numpy())
+    decades = accuracy.by_decade(scans.assign(age=scans["age"].clip(upper=69)),
+                                 pd.DataFrame({"r": scans["age"]}))  # fmt: skip
+    assert (decades["n_scans"] >= accuracy.FEWEST).all() and len(decades) > 2
+
+
+def test_accuracy_bench_mends_a_constant_gap_of_a_new_study_by_few_scans(accuracy, planted):
+    scans, values = planted
+    many = pd.concat([scans] * 3, ignore_index=True)
+    many["participant_id"] = [f"p{i}" for i in range(len(many))]
+    rng = np.random.default_rng(1)
+    values = np.tile(values, (3, 1)) + 0.1 * rng.normal(size=(180, 40))
+    # One study's values are those of people twelve years older.
+    step = (values[170] - values[130]) / (many["age"][170] - many["age"][130])
+    values[many["project"] == "IXI"] += 12 * step
+    kernels = accuracy.kernels(values)["ridge"]
+    found = accuracy.other_study("ridge", kernels, many, 0).set_index("tested").loc["IXI"]
+    assert found["mean_gap"] > 6
+    assert found["mae_after_10"] < found["mae"] / 2
