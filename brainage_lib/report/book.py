@@ -14,6 +14,8 @@ import yaml
 
 from brainage_lib.errors import UserError
 from brainage_lib.files import read_json, write_text
+from brainage_lib.predict.model import SHIPPED
+from brainage_lib.report.accuracy import accuracy_page, model_card
 from brainage_lib.report.pages import announcement, citation, recorded_status, status
 from brainage_lib.report.pdf import print_pdf
 from brainage_lib.run import Run, plan_networks
@@ -74,6 +76,8 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
         "status": status(read_json(run.path("card.json"))["chapters"], _durations(run)),
         "recorded": recorded_status(recorded.card if recorded else None),
         "citation": citation(facts),
+        "accuracy": accuracy_page(root / "book" / "recorded" / "accuracy"),
+        "shipped_networks": model_card(SHIPPED),
         # A raw link: the file is not among the sources, Sphinx would look for it in vain.
         "pdf": f'<a href="../{PDF}">The whole book as one PDF</a>\n' if pdf else "\n",
     }

@@ -150,15 +150,17 @@ def test_accuracy_bench_says_what_choosing_is_worth(accuracy, planted):
 
 
 def test_accuracy_bench_hides_small_groups_and_carries_the_curve_on(accuracy, planted):
-    scans, values = planted
+    scans, _values = planted
     row = accuracy.describe(scans, scans["age"].to_numpy() + 3)
-    assert row["mae"] == pytest.approx(3) and row["bias_slope"] == pytest.approx(0, abs=1e-9)
+    assert row["mae"] == pytest.approx(3)
+    assert row["bias_slope"] == pytest.approx(0, abs=1e-9)
     assert {"mae_IXI", "mae_OAS1"} <= set(row)
     few = scans.assign(project=np.where(np.arange(60) < 5, "few", "many"))
     assert "mae_few" not in accuracy.describe(few, scans["age"].to_numpy())
     decades = accuracy.by_decade(scans.assign(age=scans["age"].clip(upper=69)),
                                  pd.DataFrame({"r": scans["age"]}))  # fmt: skip
-    assert (decades["n_scans"] >= accuracy.FEWEST).all() and len(decades) > 2
+    assert (decades["n_scans"] >= accuracy.FEWEST).all()
+    assert len(decades) > 2
 
 
 def test_accuracy_bench_mends_a_constant_gap_of_a_new_study_by_few_scans(accuracy, planted):

@@ -62,7 +62,9 @@ def test_the_networks_read_three_tissues_that_add_up_to_one_in_the_brains_box(ru
     inside = maps.sum(axis=0)
     assert 0.99 < np.median(inside[inside > 0.5]) < 1.01
     grey, white, fluid = maps.sum(axis=(1, 2, 3)) * 0.064
-    assert 400 < grey < 1100 and 300 < white < 900 and 50 < fluid < 900  # ml
+    assert 400 < grey < 1100
+    assert 300 < white < 900
+    assert 50 < fluid < 900
     # Every voxel of brain is in the box.
     brain = np.asarray(VolumeStore(run.path("volumes", "t1w"))[scan]) > 0
     assert (inside > 0.5).sum() > 0.9 * brain.sum()
@@ -91,10 +93,13 @@ def test_the_packed_model_predicts_a_scan_as_the_run_did(run, errors, tmp_path):
     found = predict_scan(model, scan, fold=int(row["fold"]))
     # Half-precision weights, so not to the last bit.
     assert found.networks == {"T": pytest.approx(row["predicted_age"], abs=0.2)}
-    assert found.model == "T" and found.aicbv is None
+    assert found.model == "T"
+    assert found.aicbv is None
     maps = attribution(model, found)
-    assert list(maps) == ["T"] and maps["T"].shape == found.t1w.shape
-    assert (maps["T"][found.t1w == 0] == 0).all() and maps["T"].max() > 0
+    assert list(maps) == ["T"]
+    assert maps["T"].shape == found.t1w.shape
+    assert (maps["T"][found.t1w == 0] == 0).all()
+    assert maps["T"].max() > 0
 
 
 def test_profiles_with_more_than_t_out_of_fold_are_refused(tmp_path, asked):

@@ -1,0 +1,203 @@
+"""The page "How accurate": tables of ``benchmarks/accuracy.py`` and the shipped networks' card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brainage_lib.files import read_json
+
+PAPER_ROWS = {"OAS1": 4.80, "IXI": 4.17}
+"""The paper's MAE of TAS by study, years (Table 3); trained on 2,278 scans of 13 studies."""
+
+NOT_YET = "*Not recorded yet.*\n"
+
+
+def accuracy_page(folder: Path) -> str:
+    """Write the tables of the bench.
+
+    Parameters
+    ----------
+    folder : path
+        ``book/recorded/accuracy``.
+
+    Returns
+    -------
+    str
+        Markdown; a sentence that says so where the bench was not run.
+    """
+    names = ("levers", "by_decade", "choosing", "learning_curve", "studies", "facts")
+    if not all((folder / f"{name}.csv").is_file() for name in names):
+        return NOT_YET
+    levers, decades, choosing, curve, studies, facts = (
+        pd.read_csv(folder / f"{name}.csv") for name in names
+    )
+    projects = [name.removeprefix("mae_") for name in levers if name.removeprefix("mae_").isupper()]
+    parts = [_answer(levers, choosing, projects), _levers(levers, projects)]
+    parts.append(_choosing(choosing))
+    parts.append("### By age\n\n" + _by_decade(decades))
+    parts.append("### More people\n\n" + _curve(curve))
+    parts.append("### A study that was never seen\n\n" + _studies(studies))
+    told = dict(zip(facts["what"], facts["value"], strict=True))
+    parts.append(
+        f"*Recorded on {told['scans']} scans of {told['participants']} controls, {told['folds']} "
+        f"folds by participant; digest of the table of scans {told['manifest sha256'][:12]}.*\n"
+    )
+    return "\n".join(parts)
+
+
+def model_card(folder: Path) -> str:
+    """Write what the card of shipped networks says.
+
+    Parameters
+    ----------
+    folder : path
+        Of the packed model (`predict.pack`).
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    path = folder / "model_card.json"
+    if not path.is_file():
+        return "*No networks come with this version.*\n"
+    card = read_json(path)
+    rows = [
+        ("Reads", card["reads"]),
+        ("Gives", card["gives"]),
+        ("Learned from", f"{card['n_scans']} {card['trained_on']}; ages {_range(card)}; "
+                         f"{card['sex']['F']} women's, {card['sex']['M']} men's scans"),
+        ("Recipe", ", ".join(f"{key} {value}" for key, value in card["headline"].items())),
+        ("Licence", card["licence"]),
+        ("Not for", "; ".join(card["not_for"])),
+        ("Files", f"{len(card['sha256'])}"),
+    ]  # fmt: skip
+    lines = _table(("", "Model card"), [(f"**{name}**", text) for name, text in rows])
+    scores = [
+        (words, each["n_scans"], each["n_participants"],
+         _with_interval(each["mae"], each["mae_low"], each["mae_high"]))
+        for words, each in _scored(card["out_of_fold"])
+    ]  # fmt: skip
+    told = _table(("Out of fold", "Scans", "People", "MAE, years (95 % interval)"), scores)
+    return f"{lines}\n{told}"
+
+
+def _scored(errors: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for each in errors["all"]:
+        yield "All", each
+    for each in errors["by_project"]:
+        yield each["project"], each
+    for each in errors["by_age"]:
+        if each["n_scans"]:
+            yield f"Ages {each['age_group']}", each
+
+
+def _range(card: Mapping[str, Any]) -> str:
+    return "–".join(map(str, card["age_range"])) if card["age_range"] else "not told"
+
+
+def _answer(levers: pd.DataFrame, choosing: pd.DataFrame, projects: list[str]) -> str:
+    (best,) = levers[levers["recipe"] == choosing["best"].iloc[0]].to_dict("records")
+    by_study = "; ".join(
+        f"{name} {_with_interval(best[f'mae_{name}'], best[f'low_{name}'], best[f'high_{name}'])}, "
+        f"the paper prints {PAPER_ROWS[name]:.2f}"
+        if name in PAPER_ROWS else
+        f"{name} {_with_interval(best[f'mae_{name}'], best[f'low_{name}'], best[f'high_{name}'])}"
+        for name in projects
+    )  # fmt: skip
+    return (
+        f"**Answer.** Best is the {best['recipe'].removeprefix('network: ')}: MAE "
+        f"{_with_interval(best['mae'], best['mae_low'], best['mae_high'])} years on "
+        f"{best['n_scans']} scans of {best['n_participants']} people, age SD "
+        f"{best['mae'] / best['mae_over_sd']:.1f}, R² {best['r2']:.3f} ({by_study}).\n"
+    )
+
+
+def _levers(levers: pd.DataFrame, projects: list[str]) -> str:
+    heads = ("Recipe", "MAE, years", *projects, "MAE / SD", "R²", "Bias slope",
+             "Less the row above", "Seconds")  # fmt: skip
+    rows = []
+    for row in levers.to_dict("records"):
+        step = "–"
+        if pd.notna(row["to_row_above_difference"]):
+            step = _with_interval(
+                row["to_row_above_difference"], row["to_row_above_low"], row["to_row_above_high"]
+            )
+        rows.append((
+            row["recipe"],
+            _with_interval(row["mae"], row["mae_low"], row["mae_high"]),
+            *(_with_interval(row[f"mae_{p}"], row[f"low_{p}"], row[f"high_{p}"]) for p in projects),
+            f"{row['mae_over_sd']:.2f}", f"{row['r2']:.3f}", _signed(row["bias_slope"]), step,
+            "–" if pd.isna(row["seconds"]) else f"{row['seconds']:,.0f}",
+        ))  # fmt: skip
+    return _table(heads, rows)
+
+
+def _choosing(choosing: pd.DataFrame) -> str:
+    (row,) = choosing.to_dict("records")
+    return (
+        "Choosing a row by its error is itself a choice. Chosen on four folds and asked about the "
+        f"fifth, it errs by {row['mae_when_chosen_elsewhere']:.2f} years instead of "
+        f"{row['mae_of_best']:.2f}: an optimism of {_signed(row['optimism'])} "
+        f"({row['folds_that_choose_it']} of {row['folds']} choices fall on the same row).\n"
+    )
+
+
+def _by_decade(decades: pd.DataFrame) -> str:
+    labels = list(dict.fromkeys(decades["decade"]))
+    sizes = decades.drop_duplicates("decade").set_index("decade")["n_scans"]
+    heads = ("Recipe", *(f"{label} (n {sizes[label]})" for label in labels))
+    rows = []
+    for name, part in decades.groupby("recipe", sort=False):
+        at = part.set_index("decade")
+        rows.append((name, *(
+            _with_interval(*at.loc[label, ["mae", "mae_low", "mae_high"]])
+            if label in at.index else "–" for label in labels
+        )))  # fmt: skip
+    return _table(heads, rows)
+
+
+def _curve(curve: pd.DataFrame) -> str:
+    rows = [(f"{row['people']:,.0f}", f"{row['mae']:.2f}", row["kind"])
+            for row in curve.to_dict("records")]  # fmt: skip
+    return (
+        "The best kernel, learned from fewer people (mean of three draws), and a power law carried "
+        "on to the paper's number of scans. One cannot know that the law holds so far out.\n\n"
+        + _table(("People learned from", "MAE, years", ""), rows)
+    )
+
+
+def _studies(studies: pd.DataFrame) -> str:
+    after = next(name for name in studies if name.startswith("mae_after_"))
+    few = after.removeprefix("mae_after_")
+    rows = [(row["tested"], row["n_scans"], f"{row['mae']:.2f}", _signed(row["mean_gap"]),
+             f"{row[after]:.2f}") for row in studies.to_dict("records")]  # fmt: skip
+    return (
+        "The best kernel, learned from the other study alone; then the mean gap of "
+        f"{few} scans of the new one is taken off (mean of many draws).\n\n"
+        + _table(("Tested on", "Scans", "MAE, years", "Mean gap",
+                  f"MAE after {few} scans"), rows)
+    )  # fmt: skip
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    heads = list(heads)
+    lines = ["| " + " | ".join(heads) + " |", "| :-- |" + " --: |" * (len(heads) - 1)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    return f"{_minus(value)} ({_minus(low)} to {_minus(high)})"
+
+
+def _minus(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")

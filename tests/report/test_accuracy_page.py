@@ -1,0 +1,83 @@
+"""The page "How accurate" is made of what the bench and the packing wrote, and of nothing else."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from brainage_lib.files import write_json
+from brainage_lib.report.accuracy import accuracy_page, model_card
+
+INTERVAL = ("", "_low", "_high")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What `benchmarks/accuracy.py` writes, of two rows."""
+    row = {"n_scans": 390, "n_participants": 370, "mae": 6.5, "mae_low": 6.0, "mae_high": 7.0,
+           "mae_over_sd": 0.3, "r2": 0.86, "bias_slope": -0.12,
+           "mae_OAS1": 7.0, "low_OAS1": 6.2, "high_OAS1": 7.8,
+           "mae_IXI": 5.5, "low_IXI": 5.0, "high_IXI": 6.0, "seconds": 12.0,
+           "to_row_above_difference": float("nan"), "to_row_above_low": float("nan"),
+           "to_row_above_high": float("nan")}  # fmt: skip
+    better = row | {"mae": 5.25, "to_row_above_difference": -1.25, "to_row_above_low": -1.7,
+                    "to_row_above_high": -0.8, "seconds": float("nan")}  # fmt: skip
+    tables = {
+        "levers": [{"recipe": "ridge on voxels", **row}, {"recipe": "network: small", **better}],
+        "by_decade": [{"recipe": "ridge on voxels", "decade": "20–30", "n_scans": 120, "mae": 4.0,
+                       "mae_low": 3.5, "mae_high": 4.5}],
+        "choosing": [{"best": "network: small", "mae_of_best": 5.25,
+                      "mae_when_chosen_elsewhere": 5.35, "optimism": 0.1, "folds": 5,
+                      "folds_that_choose_it": 4}],
+        "learning_curve": [{"people": 50, "mae": 9.0, "kind": "measured"},
+                           {"people": 2278, "mae": 4.9, "kind": "carried on by 30.0 n^-0.24"}],
+        "studies": [{"recipe": "ridge", "tested": "IXI", "n_scans": 148, "mae": 8.0,
+                     "mean_gap": -3.5, "mae_after_10": 6.5}],
+        "facts": [{"what": "manifest sha256", "value": "a" * 64}, {"what": "profile", "value": "x"},
+                  {"what": "folds", "value": 5}, {"what": "scans", "value": 390},
+                  {"what": "participants", "value": 370}],
+    }  # fmt: skip
+    for name, rows in tables.items():
+        pd.DataFrame(rows).to_csv(tmp_path / f"{name}.csv", index=False)
+    return tmp_path
+
+
+def test_the_best_row_is_told_first_beside_the_papers_numbers(folder):
+    text = accuracy_page(folder)
+    answer = text.splitlines()[0]
+    assert "5.25 (6.00 to 7.00) years on 390 scans of 370 people, age SD 17.5" in answer
+    assert "OAS1 7.00 (6.20 to 7.80), the paper prints 4.80" in answer
+    assert "4.17" in answer
+
+
+def test_every_row_has_its_interval_and_its_step(folder):
+    text = accuracy_page(folder)
+    assert "| network: small | 5.25 (6.00 to 7.00) |" in text
+    assert "| −1.25 (−1.70 to −0.80) | – |" in text
+    assert "errs by 5.35 years instead of 5.25: an optimism of +0.10 (4 of 5" in text
+    assert "| 2,278 | 4.90 | carried on by 30.0 n^-0.24 |" in text
+    assert "| IXI | 148 | 8.00 | −3.50 | 6.50 |" in text
+
+
+def test_a_missing_table_is_said_and_not_guessed(folder):
+    (folder / "choosing.csv").unlink()
+    assert accuracy_page(folder) == "*Not recorded yet.*\n"
+
+
+def test_the_card_of_shipped_networks_is_a_table(tmp_path):
+    assert "No networks" in model_card(tmp_path)
+    errors = {"n_scans": 300, "n_participants": 280, "mae": 5.0, "mae_low": 4.5, "mae_high": 5.5}
+    card = {
+        "reads": "T1w", "gives": "age", "n_scans": 300, "trained_on": "real scans",
+        "age_range": [20, 90], "sex": {"F": 160, "M": 140}, "headline": {"recipe": "tissue"},
+        "licence": "CC BY-SA 4.0", "not_for": ["diagnosis"], "sha256": {"a": "b"},
+        "out_of_fold": {"all": [errors], "by_project": [errors | {"project": "IXI"}],
+                        "by_age": [errors | {"age_group": "20–25"},
+                                   errors | {"age_group": "25–30", "n_scans": 0}]},
+    }  # fmt: skip
+    write_json(tmp_path / "model_card.json", card)
+    text = model_card(tmp_path)
+    assert "300 real scans; ages 20–90; 160 women's, 140 men's scans" in text
+    assert "| IXI | 300 | 280 | 5.00 (4.50 to 5.50) |" in text
+    assert "Ages 20–25" in text
+    assert "25–30" not in text
