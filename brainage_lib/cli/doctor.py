@@ -28,20 +28,21 @@ def doctor_command(
     """Check the installation: versions, weights, and a simulated head whose answer is known.
 
     The head is stripped, corrected and registered as any raw scan; it takes about a minute.
-    With `--model` the hashes of the networks are compared with their card, and their answer on a
-    simulated brain with the one that is known. Exit code 3 if something is not sound.
+    The hashes of the networks, those of the package unless `--model` is given, are compared with
+    their card, and their answer on a simulated brain with the one that is known. Exit code 3 if something is not sound.
 
     Examples: `brainage doctor`; `brainage doctor --model weights`; a scan to practise on:
     `brainage doctor --head head.nii.gz`
     """
     from brainage_lib.predict import find_model
+    from brainage_lib.predict.model import there_are_shipped
     from brainage_lib.predict.checkup import check_up, write_head
 
     if head is not None:
         write_head(head)
         typer.echo(f"{head}: a simulated head; try `brainage predict {head} --model …`")
         return
-    run = None if model is None else find_model(model)
+    run = find_model(model) if model is not None or there_are_shipped() else None
     unsound = []
     for finding in check_up(run, device):
         word = {True: "sound", False: "WRONG", None: ""}[finding.sound]

@@ -23,7 +23,7 @@ from brainage_lib.stats.model_file import ALL_FOLDS
 from brainage_lib.train import aicbv, cohort
 
 SHIPPED = Path(__file__).with_name("shipped")
-"""Where networks would lie that come with the package."""
+"""Where networks lie that come with the package."""
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -43,7 +43,7 @@ def find_model(name: str | os.PathLike | None = None) -> Run:
         There is no such folder, or none comes with the package.
     """
     if name is None:
-        if (SHIPPED / "profile.yml").is_file():
+        if there_are_shipped():
             return Run(SHIPPED)
         raise WrongUsage(
             "no networks come with this version of Brain Age; say whose are to be asked with "
@@ -52,6 +52,11 @@ def find_model(name: str | os.PathLike | None = None) -> Run:
         )
     folder = Path(name)
     return Run(folder if (folder / "profile.yml").is_file() else locate(name))
+
+
+def there_are_shipped() -> bool:
+    """Say whether networks come with this version of the package."""
+    return (SHIPPED / "profile.yml").is_file()
 
 
 class Model:
