@@ -29,14 +29,15 @@ def doctor_command(
 
     The head is stripped, corrected and registered as any raw scan; it takes about a minute.
     The hashes of the networks, those of the package unless `--model` is given, are compared with
-    their card, and their answer on a simulated brain with the one that is known. Exit code 3 if something is not sound.
+    their card, and their answer on a simulated brain with the one that is known. Exit code 3 if
+    something is not sound.
 
     Examples: `brainage doctor`; `brainage doctor --model weights`; a scan to practise on:
     `brainage doctor --head head.nii.gz`
     """
     from brainage_lib.predict import find_model
-    from brainage_lib.predict.model import there_are_shipped
     from brainage_lib.predict.checkup import check_up, write_head
+    from brainage_lib.predict.model import there_are_shipped
 
     if head is not None:
         write_head(head)

@@ -60,7 +60,8 @@ def predict_command(
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     model: Annotated[
-        str | None, typer.Option(help="A run (name or folder) or a packed model; the package's own unless given.")
+        str | None,
+        typer.Option(help="A run or a packed model; the package's own networks unless given."),
     ] = None,
     age: Annotated[float | None, typer.Option(help="True age in years, for the gap.")] = None,
     sex: Annotated[str | None, typer.Option(help="F or M; may be left away.")] = None,
