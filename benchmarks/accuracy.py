@@ -31,6 +31,7 @@ from brainage_lib.data import kept, network_inputs
 from brainage_lib.files import digest_file, replacing
 from brainage_lib.run import Run, locate, start_run
 from brainage_lib.stats import mae_with_interval, paired_differences
+from brainage_lib.stats.reliability import reliability
 from brainage_lib.tables import SPLITS, choose, decade, read_table
 from brainage_lib.train.alone import train_alone
 from brainage_lib.train.settings import load_recipe
@@ -235,6 +236,23 @@ def other_study(
     return pd.DataFrame(found)
 
 
+def repeated(scans: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """Agreement of two sessions of one person, by recipe; none with fewer people than are told."""
+    found = []
+    for name in predicted:
+        agreement = reliability(scans.assign(stacked_age=predicted[name]))
+        if agreement is None or agreement.n_participants < FEWEST:
+            continue
+        change = agreement.smallest_detectable_change
+        found.append({"recipe": name, "n_participants": agreement.n_participants,
+                      "icc": agreement.icc, "bias": agreement.bias,
+                      # The change is 1.96 √2 standard errors of one measurement.
+                      "sd": change / (1.96 * 2**0.5), "smallest_detectable_change": change,
+                      })  # fmt: skip
+    return pd.DataFrame(found, columns=["recipe", "n_participants", "icc", "bias", "sd",
+                                        "smallest_detectable_change"])  # fmt: skip
+
+
 def network_columns(run: Run, scans: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict]:
     """Out-of-fold predictions of the run's networks, averaged over seeds, and their hours."""
     table = choose(pd.read_csv(run.path("predictions.csv")), mode="sound", role="test", net="T")
@@ -302,6 +320,7 @@ def main() -> None:
     write(levers, "levers")
     write(by_decade(scans, predicted[order[1:]]), "by_decade")
     write(choosing(scans, predicted), "choosing")
+    write(repeated(scans, predicted[order[1:]]), "repeats")
     write(learning_curve(candidates[best_kernel], scans, run.profile.seed), "learning_curve")
     write(other_study(best_kernel, candidates[best_kernel], scans, run.profile.seed), "studies")
     facts = {"manifest sha256": digest_file(options.manifest), "profile": run.profile.name,

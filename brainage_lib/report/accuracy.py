@@ -29,16 +29,17 @@ def accuracy_page(folder: Path) -> str:
     str
         Markdown; a sentence that says so where the bench was not run.
     """
-    names = ("levers", "by_decade", "choosing", "learning_curve", "studies", "facts")
+    names = ("levers", "by_decade", "choosing", "repeats", "learning_curve", "studies", "facts")
     if not all((folder / f"{name}.csv").is_file() for name in names):
         return NOT_YET
-    levers, decades, choosing, curve, studies, facts = (
+    levers, decades, choosing, repeats, curve, studies, facts = (
         pd.read_csv(folder / f"{name}.csv") for name in names
     )
     projects = [name.removeprefix("mae_") for name in levers if name.removeprefix("mae_").isupper()]
     parts = [_answer(levers, choosing, projects), _levers(levers, projects)]
     parts.append(_choosing(choosing))
     parts.append("### By age\n\n" + _by_decade(decades))
+    parts.append("### Repeated scans\n\n" + _repeats(repeats))
     parts.append("### More people\n\n" + _curve(curve))
     parts.append("### A study that was never seen\n\n" + _studies(studies))
     told = dict(zip(facts["what"], facts["value"], strict=True))
@@ -159,6 +160,16 @@ def _by_decade(decades: pd.DataFrame) -> str:
             if label in at.index else "–" for label in labels
         )))  # fmt: skip
     return _table(heads, rows)
+
+
+def _repeats(repeats: pd.DataFrame) -> str:
+    rows = [
+        (row["recipe"], row["n_participants"], f"{row['icc']:.2f}", f"{row['sd']:.2f}",
+         f"{row['smallest_detectable_change']:.1f}") for row in repeats.to_dict("records")
+    ]  # fmt: skip
+    return "Two sessions of one person, both predicted by networks that saw neither.\n\n" + _table(
+        ("Recipe", "People", "ICC", "SD, years", "Smallest detectable change, years"), rows
+    )
 
 
 def _curve(curve: pd.DataFrame) -> str:

@@ -29,6 +29,8 @@ def folder(tmp_path):
         "choosing": [{"best": "network: small", "mae_of_best": 5.25,
                       "mae_when_chosen_elsewhere": 5.35, "optimism": 0.1, "folds": 5,
                       "folds_that_choose_it": 4}],
+        "repeats": [{"recipe": "network: small", "n_participants": 18, "icc": 0.95, "bias": 0.1,
+                     "sd": 1.25, "smallest_detectable_change": 3.46}],
         "learning_curve": [{"people": 50, "mae": 9.0, "kind": "measured"},
                            {"people": 2278, "mae": 4.9, "kind": "carried on by 30.0 n^-0.24"}],
         "studies": [{"recipe": "ridge", "tested": "IXI", "n_scans": 148, "mae": 8.0,
@@ -56,6 +58,7 @@ def test_every_row_has_its_interval_and_its_step(folder):
     assert "| −1.25 (−1.70 to −0.80) | – |" in text
     assert "errs by 5.35 years instead of 5.25: an optimism of +0.10 (4 of 5" in text
     assert "| 2,278 | 4.90 | carried on by 30.0 n^-0.24 |" in text
+    assert "| network: small | 18 | 0.95 | 1.25 | 3.5 |" in text
     assert "| IXI | 148 | 8.00 | −3.50 | 6.50 |" in text
 
 
