@@ -112,6 +112,21 @@ show.table(
 #
 # The paper shows the path and no single scan. It prints no interval, and no correction for age.
 #
+# ## The same brain, disturbed
+#
+# Nothing below says anything about the person: the head lies otherwise in the scanner, there is more noise, a bias field, another contrast curve. Each is put on the scan as it came, and everything is done again from there. {glue:text}`came:` More disturbances, and your own scans: [`brainage stability`](../book/own_scans.md).
+
+# %%
+moved = predict.stability(
+    predict.Model(run),
+    example.scan,
+    example.folder,
+    fold=example.fold,
+    only=["tilt", "noise", "bias", "gamma"],
+)
+show.stability_chart(moved, source=run.source)
+
+# %% [markdown]
 # ## Doubts
 #
 # - The gap is the sum of a person's deviation, the scanner, head movement, and the luck of one training. Nothing on this page tells them apart.
@@ -147,6 +162,13 @@ else:
         "The person is one of the controls on whom the half-width and the line of the gap were "
         "found."
     )
+if example.folder is None:
+    came = (
+        "The simulated brain has no scanner's space: it is written as if it had one, and registered."
+    )
+else:
+    came = "A brain that came in MNI152 is not registered again unless the profile says so."
+show.glue_number("came", came)
 show.glue_number("whose", whose)
 show.glue_number("calibration", calibration)
 chapter.card()

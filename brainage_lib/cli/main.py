@@ -19,6 +19,7 @@ from brainage_lib.cli import (
     plan,
     predict,
     record,
+    stability,
     statistics,
 )
 from brainage_lib.errors import UserError, WrongUsage
@@ -41,6 +42,7 @@ cbv.register(app)
 statistics.register(app)
 predict.register(app)
 model.register(app)
+stability.register(app)
 doctor.register(app)
 plan.register(app)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -39,6 +41,9 @@ put aside with its reason. Started again, it does what is missing.
 **A BIDS dataset.** The same, as a BIDS app:
 
 `brainage predict /data /out participant --participant-label 01 02 --model runs/real`
+
+On a cluster `--part 3/20` does the third of twenty parts of a table or a dataset; the same without
+it (or the level group) puts the tables together. `workflow/predict.smk` sends them as jobs.
 
 Which column is the answer? `predicted_age`; `gap_raw` is predicted less true age, and
 `gap_corrected` that less the mean gap of people of that age. Not for clinical use.
@@ -87,6 +92,10 @@ def predict_command(
     mem: Annotated[
         float | None, typer.Option(min=0.1, help="Memory that may be used, GB; what is free.")
     ] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Of several scans: only part K of N, and no "
+                                 "tables.")
+    ] = None,
     work: Annotated[
         Path | None, typer.Option("--work-dir", "-w", help="Where preprocessed scans are kept.")
     ] = None,
@@ -100,17 +109,49 @@ def predict_command(
     if more and (level is None or session_label or not participant_label):
         raise WrongUsage(f"what is {more[0]!r}? give several labels with the option before each")
     labels = [*(participant_label or []), *(more or [])]
+    share = _share(part)
+    make_room(out if level is None else bids_out)
+    if share and (not several or level == "group"):
+        raise WrongUsage("--part is of a table of scans, or of the level participant")
     if level is not None:
-        _bids(scan, bids_out, level, labels, session_label or [], state, native_maps,
+        _bids(scan, bids_out, level, labels, session_label or [], state, native_maps, share,
               (model, device, nprocs, mem, work))  # fmt: skip
     elif several:
         if out is None:
             raise WrongUsage("a table of scans needs --out, the folder for results")
-        _table(Path(scan), out, native_maps, as_json, (model, device, nprocs, mem, work))
+        _table(Path(scan), out, native_maps, as_json, share, (model, device, nprocs, mem, work))
     else:
         if native_maps and out is None:
             raise WrongUsage("--native-maps needs --out, the folder to write them to")
         _one((scan, age, sex, state), out, native_maps, as_json, (model, device, work))
+
+
+def make_room(out: Path | None) -> None:
+    """Let passing files lie in the output folder where the system's own folder takes none.
+
+    Raises
+    ------
+    WrongUsage
+        There is no output folder.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        if out is None:
+            raise WrongUsage("no folder for passing files can be written to; give --out") from None
+        out.mkdir(parents=True, exist_ok=True)
+        # For this process, and for those that it starts.
+        tempfile.tempdir = os.environ["TMPDIR"] = str(out.resolve())
+
+
+def _share(part: str | None) -> tuple[int, int] | None:
+    """Read "K/N": which part of how many."""
+    if part is None:
+        return None
+    found = re.fullmatch(r"(\d+)/(\d+)", part)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise WrongUsage(f"--part {part!r} is no K/N with K from 1 to N, such as 3/20")
+    return int(found[1]), int(found[2])
 
 
 def _one(asked: tuple, out: Path | None, native_maps: bool, as_json: bool, how: tuple) -> None:
@@ -124,8 +165,10 @@ def _one(asked: tuple, out: Path | None, native_maps: bool, as_json: bool, how: 
     name, device, work = how
     scan, folder = describe_file(*asked)
     model = Model(find_model(name), device)
-    with tempfile.TemporaryDirectory(prefix="brainage-") as passing:
-        cache = work or (out / "preprocessed" if out else Path(passing))
+    with contextlib.ExitStack() as passing:
+        cache = work or (out / "preprocessed" if out else None)
+        if cache is None:
+            cache = Path(passing.enter_context(tempfile.TemporaryDirectory(prefix="brainage-")))
         found = look_at_scan(model, scan, folder, cache=cache)
         if out is not None:
             stem = out / found.scan_id
@@ -146,7 +189,10 @@ def _one(asked: tuple, out: Path | None, native_maps: bool, as_json: bool, how: 
         raise typer.Exit(REFUSED)
 
 
-def _table(manifest: Path, out: Path, native_maps: bool, as_json: bool, how: tuple) -> None:
+def _table(
+    manifest: Path, out: Path, native_maps: bool, as_json: bool, share: tuple[int, int] | None,
+    how: tuple,
+) -> None:  # fmt: skip
     import pandas as pd
 
     from brainage_lib.cli.results import write_batch
@@ -154,7 +200,10 @@ def _table(manifest: Path, out: Path, native_maps: bool, as_json: bool, how: tup
 
     jobs, aside = manifest_jobs(manifest)
     wanted = ("report", *(["native-maps"] if native_maps else []))
-    done = _run(jobs, out, wanted, "_prediction.json", how)
+    done = _run(jobs, out, wanted, "_prediction.json", how, share)
+    if share:
+        _end(done, out, quiet=as_json)
+        return
     done.results |= aside
     # The order of the manifest, with the bad rows where they stand in it.
     lines = pd.read_csv(manifest, dtype=str, keep_default_na=False, skip_blank_lines=False)
@@ -176,7 +225,7 @@ def _place(name: str, first: dict[str, int]) -> int:
 
 def _bids(
     dataset: str, out: Path, level: str, participants: list[str], sessions: list[str],
-    state: str | None, native_maps: bool, how: tuple,
+    state: str | None, native_maps: bool, share: tuple[int, int] | None, how: tuple,
 ) -> None:  # fmt: skip
     from brainage_lib import __version__
     from brainage_lib.cli.results import write_batch, write_bids, write_bids_table
@@ -190,7 +239,7 @@ def _bids(
     if level == "participant":
         wanted = ("report", "bids", *(["native-maps"] if native_maps else []))
         write_bids(out, Path(dataset), __version__)
-        done = _run(jobs, out, wanted, BIDS_RESULT, how)
+        done = _run(jobs, out, wanted, BIDS_RESULT, how, share)
     else:
         places = {job.scan["scan_id"]: out / f"{job.stem}{BIDS_RESULT}" for job in jobs}
         done = Done({name: read_json(file) for name, file in places.items() if file.is_file()})
@@ -202,13 +251,16 @@ def _bids(
     order = [job.scan["scan_id"] for job in jobs if job.scan["scan_id"] in done.results]
     links = {job.scan["scan_id"]: f"{job.stem}_report.html" for job in jobs}
     # Jobs of some participants only must not shrink the tables of the others.
-    if level == "group" or not (participants or sessions):
+    if level == "group" or not (participants or sessions or share):
         write_batch(out, done, order, links)
         write_bids_table(out, done, order)
     _end(done, out)
 
 
-def _run(jobs, out: Path, wanted: tuple[str, ...], result: str, how: tuple):
+def _run(
+    jobs, out: Path, wanted: tuple[str, ...], result: str, how: tuple,
+    share: tuple[int, int] | None = None,
+):  # fmt: skip
     from tqdm import tqdm
 
     from brainage_lib.cli.results import write_results
@@ -217,6 +269,10 @@ def _run(jobs, out: Path, wanted: tuple[str, ...], result: str, how: tuple):
 
     name, device, workers, memory, work = how
     out.mkdir(parents=True, exist_ok=True)
+    log = out / "log.txt"
+    if share:
+        # A log a part: not every network file system appends for two computers at once.
+        jobs, log = jobs[share[0] - 1 :: share[1]], out / f"log-{share[0]}.txt"
     cache = work or out / ("work" if "bids" in wanted else "preprocessed")
     batch = Batch(
         str(out), str(find_model(name).folder), device, str(cache), write_results, wanted, result
@@ -226,7 +282,7 @@ def _run(jobs, out: Path, wanted: tuple[str, ...], result: str, how: tuple):
         tqdm.write(line, file=sys.stderr)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
         # One call of the system a line: two starts may write to one log.
-        handle = os.open(out / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             os.write(handle, f"{stamp} {' '.join(line.splitlines())}\n".encode())
         finally:

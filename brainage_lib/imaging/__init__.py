@@ -1,5 +1,6 @@
 """One volume: open and check it, put it on a grid, normalise it, judge its quality."""
 
+from brainage_lib.imaging.disturbing import DISTURBANCES, Disturbance, disturb
 from brainage_lib.imaging.grids import Grid, grid
 from brainage_lib.imaging.intensity import brain_mask, normalise, top_mean
 from brainage_lib.imaging.native import NativeBrain, preprocess
@@ -11,12 +12,15 @@ from brainage_lib.imaging.template import Template, template
 
 __all__ = [
     "DEFECTS",
+    "DISTURBANCES",
+    "Disturbance",
     "Grid",
     "NativeBrain",
     "Template",
     "brain_mask",
     "carry_back",
     "check_space",
+    "disturb",
     "grid",
     "guess_state",
     "judge",

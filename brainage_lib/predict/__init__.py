@@ -7,6 +7,7 @@ is `predict_file`.
 import sys
 from types import ModuleType
 
+from brainage_lib.predict.disturbed import stability
 from brainage_lib.predict.example import Example, choose_example
 from brainage_lib.predict.file import predict_file
 from brainage_lib.predict.model import Model, find_model
@@ -27,6 +28,7 @@ __all__ = [
     "pack_model",
     "predict_file",
     "predict_scan",
+    "stability",
 ]
 
 

@@ -90,6 +90,8 @@ class Batch:
         What ``finish`` writes, in a word each: part of the key.
     result : str
         Ending of the file of results.
+    fold : int, optional
+        Ask only the networks of this fold, as `predict_scan` does.
     """
 
     out: str
@@ -99,6 +101,7 @@ class Batch:
     finish: Finish | None = None
     wanted: tuple[str, ...] = ()
     result: str = "_prediction.json"
+    fold: int | None = None
 
 
 @dataclass
@@ -313,7 +316,7 @@ def _one(job: Job, batch: Batch, patient: bool) -> tuple[dict | None, float | No
 def _do(job: Job, batch: Batch, path: Path, key: str) -> dict[str, Any]:
     model = _model(batch.model, batch.device)
     cache = batch.cache or os.path.join(batch.out, "preprocessed")
-    found = look_at_scan(model, job.scan, job.folder, cache=cache)
+    found = look_at_scan(model, job.scan, job.folder, batch.fold, cache)
     if batch.finish is not None:
         where = {**job.scan, "t1w_state": found.t1w_state, "folder": job.folder, "cache": cache}
         batch.finish(model, found, Path(batch.out, job.stem), where | {"wanted": batch.wanted})
@@ -330,7 +333,7 @@ def _key(job: Job, batch: Batch) -> str:
         image = image_digest(file) if file.exists() else "missing"
     asked = [str(scan.get(name, "")) for name in ("scan_id", "age", "sex", "t1w_state")]
     model = _model(batch.model, batch.device).digest
-    made_from = [image, *asked, model, _code(), list(batch.wanted)]
+    made_from = [image, *asked, model, _code(), list(batch.wanted), batch.fold]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 

@@ -28,6 +28,9 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "nibabel", "nilearn", "SimpleIT
             "safetensors")  # fmt: skip
 PERSON = "sim:v1?seed=1600017&session=1&age=45.00&sex=M&project=IXI&diagnosis=control"
 HEAD_MM = 2
+MARGIN_MM = ((24, 24), (24, 24), (56, 24))
+"""Room around the brain before and behind it on each axis; the neck is below."""
+
 TURN_DEGREES, SHIFT_MM = 8.0, (4.0, -9.0, 12.0)
 """How the simulated head lies in its scanner: nodding, and off the centre."""
 
@@ -43,8 +46,13 @@ class Finding(NamedTuple):
     text: str
 
 
-def simulated_head() -> tuple[nib.Nifti1Image, np.ndarray, np.ndarray]:
+def simulated_head(mm: int = HEAD_MM) -> tuple[nib.Nifti1Image, np.ndarray, np.ndarray]:
     """Make the head of the check-up.
+
+    Parameters
+    ----------
+    mm : {1, 2, 4}
+        Side of its voxels.
 
     Returns
     -------
@@ -55,11 +63,11 @@ def simulated_head() -> tuple[nib.Nifti1Image, np.ndarray, np.ndarray]:
     to_scanner : (4, 4) array
         From MNI152 millimetres, in which the person was made, to the scanner's.
     """
-    target = grid(HEAD_MM)
+    target = grid(mm)
     made = open_scan(PERSON, target)
-    margin = [(12, 12), (12, 12), (28, 12)]
+    margin = [(side // mm, other // mm) for side, other in MARGIN_MM]
     brain = np.pad(made.mask, margin)
-    head = put_head_around(np.pad(made.t1w, margin), brain, HEAD_MM)
+    head = put_head_around(np.pad(made.t1w, margin), brain, mm)
     noise = np.random.default_rng(16).normal(0, 0.01 * np.percentile(head, 99), head.shape)
     head = np.maximum(head + noise, 0)
     angle = np.deg2rad(TURN_DEGREES)
@@ -68,7 +76,7 @@ def simulated_head() -> tuple[nib.Nifti1Image, np.ndarray, np.ndarray]:
     turn[1, 2], turn[2, 1] = -np.sin(angle), np.sin(angle)
     turn[:3, 3] = SHIFT_MM
     affine = target.affine.copy()
-    affine[:3, 3] -= HEAD_MM * np.array([before for before, _ in margin])
+    affine[:3, 3] -= mm * np.array([before for before, _ in margin])
     img = nib.Nifti1Image(np.round(head / head.max() * 4000).astype(np.int16), turn @ affine)
     img.header.set_xyzt_units("mm")
     return img, brain, turn

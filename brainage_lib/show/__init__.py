@@ -64,6 +64,7 @@ from brainage_lib.show.recorded import (
     recorded_splits,
 )
 from brainage_lib.show.scan import age_among, draw_age_among, scan_planes
+from brainage_lib.show.stability import stability_chart
 from brainage_lib.show.stacking import anova_table, coefficients_table, table1
 from brainage_lib.show.table import Measure, Table, glue_number, table
 from brainage_lib.show.trials import (
@@ -151,6 +152,7 @@ __all__ = [
     "region_figure",
     "scan_planes",
     "scan_steps",
+    "stability_chart",
     "statements_table",
     "studies_chart",
     "table",

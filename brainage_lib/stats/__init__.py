@@ -55,6 +55,7 @@ from brainage_lib.stats.power import (
 )
 from brainage_lib.stats.reliability import pairs_of, repeated_scans
 from brainage_lib.stats.simulated import false_alarms, ladder_null
+from brainage_lib.stats.stability import summarise_stability
 from brainage_lib.stats.stacking import Stacked, evaluated, stack
 from brainage_lib.stats.summary import compare_models, table1, table2, table3
 
@@ -130,6 +131,7 @@ __all__ = [
     "stack",
     "stacked_age",
     "studies",
+    "summarise_stability",
     "table1",
     "table2",
     "table3",

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import os
 
+import pandas as pd
+
 from brainage_lib.errors import BadInput
 from brainage_lib.files import read_json, write_json
 from brainage_lib.stats.bias import fit_bias
 from brainage_lib.stats.conformal import COVERAGE, conformal_half_width, local_half_width
+from brainage_lib.stats.reliability import reliability
 from brainage_lib.stats.stacking import Stacked
+from brainage_lib.stats.tested import SMALL
 
 VERSION = 1
 
@@ -34,7 +38,9 @@ def calibrate(stacked: Stacked, level: float = COVERAGE) -> dict:
         for the level), slope and intercept of the mean gap over age (see `LinearBias`),
         n_scans; ``lowess`` has the knots of the smooth curve (age, gap in years), ``local``
         those of the locally weighted half-width (predicted, half_width in years; None where the
-        controls are too few). ``uses_true_age`` says which of these need the age that a
+        controls are too few). ``repeated`` has the smallest change that counts (years; what
+        repeated scans of a person differ by, see `Reliability`) and of how many people it is
+        known; None with fewer than ten. ``uses_true_age`` says which of these need the age that a
         prediction should find: nothing that they correct is a prediction.
     """
     rows = stacked.rows
@@ -57,12 +63,23 @@ def calibrate(stacked: Stacked, level: float = COVERAGE) -> dict:
             "local": {"predicted": list(local.predicted), "half_width": list(local.half_width)}
             if math.isfinite(max(local.half_width))
             else None,
+            "repeated": _repeated(part),
             "uses_true_age": {
                 "half_width": False, "local": False, "slope": True, "intercept": True,
                 "lowess": True,
             },
         }  # fmt: skip
     return found
+
+
+def _repeated(rows: pd.DataFrame) -> dict | None:
+    found = reliability(rows)
+    if found is None or found.n_participants < SMALL:
+        return None
+    return {
+        "smallest_change": found.smallest_detectable_change,
+        "n_participants": found.n_participants,
+    }
 
 
 def save_calibration_json(

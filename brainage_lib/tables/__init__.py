@@ -49,6 +49,8 @@ from brainage_lib.tables.statistics import (
     PATIENTS,
     RELIABILITY,
     SCANS,
+    STABILITY,
+    STABILITY_SUMMARY,
     STUDIES,
 )
 
@@ -88,6 +90,8 @@ __all__ = [
     "SCANS",
     "SPLITS",
     "SPLIT_SCORES",
+    "STABILITY",
+    "STABILITY_SUMMARY",
     "STATEMENTS",
     "STUDIES",
     "TABLE1",

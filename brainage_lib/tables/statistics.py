@@ -232,6 +232,42 @@ RELIABILITY = _schema(
     list(_WHICH),
 )  # fmt: skip
 
+STABILITY = _schema(
+    "answers to the same scan, disturbed",
+    {
+        "scan_id": _text(),
+        "disturbance": _text(),
+        "strength": _number("see unit"),
+        "unit": _text(),
+        "verdict": _one_of("keep", "look", "drop"),
+        "reasons": _text(nullable=True),
+        "predicted_age": _number("years"),
+        # Less the answer to the scan as it came.
+        "change": _number("years"),
+        # Of the networks: what repeated scans of one person differ by.
+        "smallest_change": _number("years"),
+    },
+    ["scan_id", "disturbance", "strength"],
+)
+
+STABILITY_SUMMARY = _schema(
+    "answers to the same scans, disturbed: summary",
+    {
+        "disturbance": _text(),
+        "strength": _number("see unit"),
+        "unit": _text(),
+        "n_scans": _count(),
+        "n_refused": _count(),
+        "mean_change": _number("years"),
+        "mean_size": _number("years"),
+        # Of those changes the one that is furthest from zero, with its sign.
+        "largest_change": _number("years"),
+        "smallest_change": _number("years"),
+        "n_beyond": _count(),
+    },
+    ["disturbance", "strength"],
+)
+
 PATIENTS = _schema(
     "patients against controls",
     {

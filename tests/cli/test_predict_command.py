@@ -149,6 +149,35 @@ def test_a_table_gives_one_csv_and_bad_rows_their_reasons(scans, tiny_run, tmp_p
     assert 'href="a_report.html"' in page
 
 
+def test_parts_of_a_table_are_put_together_by_a_start_without_a_part(scans, tiny_run, tmp_path):
+    rows = [(name, f"{image}.nii.gz", "mni152-brain") for name, image in
+            (("a", "whole"), ("b", "half"), ("c", "absent"))]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["scan_id", "path", "t1w_state"])
+    table.to_csv(scans / "m.csv", index=False)
+    asked = (scans / "m.csv", "--model", tiny_run.folder, "--out")
+    out = tmp_path / "parts"
+    assert call(*asked, out, "--part", "2/2")[0] == 5
+    assert not (out / "predictions.csv").exists()
+    assert (out / "b_prediction.json").is_file()
+    assert not (out / "a_prediction.json").exists()
+    assert call(*asked, out, "--part", "1/2")[0] == 5
+    assert call(*asked, out)[0] == 5
+    assert (out / "log.txt").read_text().count("as before") == 2, "a bad row is put aside each time"
+    whole = tmp_path / "whole"
+    call(*asked, whole)
+    for name in ("predictions.csv", "a_prediction.json"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "half", "1/0"])
+def test_a_part_is_one_of_those_there_are(scans, tiny_run, tmp_path, part):
+    (scans / "m.csv").write_text("scan_id,path\n")
+    how = ("--model", tiny_run.folder, "--out", tmp_path, "--part", part)
+    code, _, error = call(scans / "m.csv", *how)
+    assert (code, "no K/N" in error) == (2, True)
+    assert call(scans / "whole.nii.gz", *how[:-1], "1/2")[0] == 2
+
+
 @pytest.fixture
 def dataset(brains, tmp_path):
     folder = tmp_path / "ds"

@@ -105,6 +105,24 @@ def test_a_real_brain_and_networks_that_learned_from_simulated_ones(run, scan, b
     assert not any(words in warning for warning in found.warnings)
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_measures_are_compared_with_scans_of_ones_own_kind_only(run, brains, simulated):
+    """Networks of simulated scans say so once; those of real ones name each unusual measure."""
+    reference, cohort_json = run.path("stacking", "reference.json"), run.path("cohort.json")
+    before, kind = read_json(reference), read_json(cohort_json)
+    narrow = {"contrast": [0.0, 0.1], "snr": [1.0, 2.0], "voxel_mm": [1.0, 1.0]}
+    write_json(reference, before | {"usual": narrow})
+    write_json(cohort_json, kind | {"simulated": simulated})
+    try:
+        warnings = predict_scan(run, brain("whole"), brains).warnings
+    finally:
+        write_json(reference, before)
+        write_json(cohort_json, kind)
+    unlike = [text.split(" is unlike")[0] for text in warnings if "is unlike that of" in text]
+    assert sum("learned from simulated scans" in text for text in warnings) == simulated
+    assert len(unlike) == (0 if simulated else 3)
+
+
 def test_an_age_that_the_networks_never_saw_is_said(run, brains):
     child = predict_scan(run, brain("whole") | {"age": 6.0, "sex": "F"}, brains)
     assert any(warning.startswith("age 6 is outside") for warning in child.warnings)

@@ -229,6 +229,13 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
          for rung, status, gain in (("T", "computed", float("nan")), ("T + A", "computed", 0.5),
                                     ("T + T′", "not run: needs a second seed", float("nan")))]
     )  # fmt: skip
+    stability = pd.DataFrame(
+        [{"scan_id": "s1", "disturbance": kind, "strength": strength, "unit": "degrees",
+          "verdict": "keep", "reasons": "a < b", "predicted_age": 50 + change if change == change
+          else None, "change": change, "smallest_change": 3.0}
+         for kind, strength, change in (("none", 0.0, 0.0), ("tilt", 5.0, -1.5),
+                                        ("noise", 7.0, 4.0), ("bias", 40.0, float("nan")))]
+    )  # fmt: skip
     manifest, rows = cohort["manifest"], cohort["rows"]
     return {
         "counts_by_decade": show.counts_by_decade(manifest, source=SOURCE),
@@ -290,5 +297,6 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
         "differences": show.differences(few(differences), source=SOURCE, name="ladder"),
         "control_ladder": show.control_ladder(few(ladder), over="t", source=SOURCE),
         "ledger_table": show.ledger_table(few(ledger), source=SOURCE),
+        "stability_chart": show.stability_chart(few(stability), source=SOURCE),
         "pipeline": show.pipeline(),
     }  # fmt: skip

@@ -18,7 +18,7 @@ CHARTS = [
     "verdict_counts", "cbv_scores", "generator_curve", "training_curves",
     "predicted_against_age", "model_scatter", "model_residuals", "error_quantiles",
     "age_density", "mae_by_age", "mae_by_study", "differences", "control_ladder",
-    "cascades", "region_figure",
+    "cascades", "region_figure", "stability_chart",
 ]  # fmt: skip
 PICTURES = ["contact_sheet", "scan_steps", "cbv_maps", "gradcam_by_decade", "maps_by_method"]
 TABLES = [

@@ -15,8 +15,9 @@ def profile(root):
 
 @pytest.fixture(scope="module")
 def rules(root):
-    text = (root / "workflow" / "Snakefile").read_text(encoding="utf-8")
-    named = set(re.findall(r"^ *rule (\w+):", text, flags=re.MULTILINE))
+    texts = [(root / "workflow" / name).read_text(encoding="utf-8")
+             for name in ("Snakefile", "predict.smk")]  # fmt: skip
+    named = set(re.findall(r"^ *rule (\w+):", "\n".join(texts), flags=re.MULTILINE))
     chapters = {path.stem for path in (root / "notebooks").glob("[0-9]*.py")}
     return named | chapters
 

@@ -10,6 +10,8 @@ Shapes: u, dt, y (batch, L, D); A (N, D); B, C (batch, L, G, N); starts (batch, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
@@ -38,6 +40,19 @@ _P0, _P1, _P2, _P3, _P4, _P5 = (
     )
 )
 _ONE = _f32(1)
+
+
+def _kept(function: Callable) -> Callable:
+    """Compile, and keep what was compiled for the next process, where something can be kept.
+
+    Numba keeps it beside this file or in the user's cache, and refuses to compile at all where
+    neither may be written to.
+    """
+    options = {"nogil": True, "fastmath": {"contract"}}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:
+        return njit(**options)(function)
 
 
 @intrinsic
@@ -76,7 +91,7 @@ def _dot(x, y, n):
     return total
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})
+@_kept
 def scan_forward(first, last, u, dt, A, B, C, y, starts, keep, final):
     """Tasks first … last − 1: y, the state at the start of each chunk (if keep), the last state."""
     _, length, groups, n_states = B.shape
@@ -116,7 +131,7 @@ def scan_forward(first, last, u, dt, A, B, C, y, starts, keep, final):
                     final[b, n, low + w] = h[n, w]
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})
+@_kept
 def scan_backward(first, last, dy, u, dt, A, B, C, starts, du, ddt, dA, dB, dC):
     """Tasks first … last − 1: gradients of u, dt, A (batch, N, D, float64), B and C.
 
