@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -140,8 +142,10 @@ def make_room(out: Path | None) -> None:
         if out is None:
             raise WrongUsage("no folder for passing files can be written to; give --out") from None
         out.mkdir(parents=True, exist_ok=True)
+        passing = tempfile.mkdtemp(prefix=".passing-", dir=out.resolve())
+        atexit.register(shutil.rmtree, passing, ignore_errors=True)
         # For this process, and for those that it starts.
-        tempfile.tempdir = os.environ["TMPDIR"] = str(out.resolve())
+        tempfile.tempdir = os.environ["TMPDIR"] = passing
 
 
 def _share(part: str | None) -> tuple[int, int] | None:

@@ -160,13 +160,41 @@ def test_parts_of_a_table_are_put_together_by_a_start_without_a_part(scans, tiny
     assert not (out / "predictions.csv").exists()
     assert (out / "b_prediction.json").is_file()
     assert not (out / "a_prediction.json").exists()
-    assert call(*asked, out, "--part", "1/2")[0] == 5
+    # The bad row is nobody's part: it is told with the tables.
+    assert call(*asked, out, "--part", "1/2")[0] == 0
     assert call(*asked, out)[0] == 5
-    assert (out / "log.txt").read_text().count("as before") == 2, "a bad row is put aside each time"
+    assert (out / "log.txt").read_text().count("as before") == 2
     whole = tmp_path / "whole"
     call(*asked, whole)
     for name in ("predictions.csv", "a_prediction.json"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_where_nothing_else_can_be_written_the_output_folder_takes_what_passes(
+    scans, tiny_run, tmp_path, monkeypatch
+):
+    import atexit
+    import tempfile
+
+    last = []
+
+    def nowhere():
+        if tempfile.tempdir is None:
+            raise FileNotFoundError("No usable temporary directory found")
+        return tempfile.tempdir
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    monkeypatch.setattr(atexit, "register", lambda *call, **how: last.append(call))
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    asked = (scans / "half.nii.gz", "--state", "mni152-brain", "--model", tiny_run.folder)
+    code, _, error = call(*asked)
+    assert (code, "give --out" in error) == (2, True)
+    assert call(*asked, "--out", tmp_path / "out")[0] == 4
+    (remove, passing), *_ = last
+    assert passing.startswith(str(tmp_path / "out"))
+    remove(passing)
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".passing")]
 
 
 @pytest.mark.parametrize("part", ["0/2", "3/2", "half", "1/0"])
