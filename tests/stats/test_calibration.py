@@ -151,6 +151,21 @@ def test_few_controls_have_no_half_width(make_sound):
     assert found["paper"]["T"]["half_width"] is None
 
 
+@pytest.mark.parametrize("people", [9, 40])
+def test_what_repeated_scans_differ_by_is_kept_of_ten_people_or_more(make_sound, people):
+    stacked = stack(make_sound(n=people, repeats=2, folds=2, sd=3.0))
+    found = calibrate(stacked)["paper"]["TA"]["repeated"]
+    if people < 10:
+        assert found is None
+        return
+    rows = of_model(stacked)
+    gaps = rows.assign(gap=rows["stacked_age"] - rows["age"]).pivot(
+        index="participant_id", columns="session", values="gap"
+    )
+    change = 1.96 * np.sqrt(((gaps["1"] - gaps["0"]) ** 2).mean())
+    assert found == {"smallest_change": pytest.approx(change), "n_participants": people}
+
+
 def test_a_calibration_is_read_as_written_and_another_file_is_refused(make_sound, tmp_path):
     stacked = stack(make_sound(n=200, patients=0))
     save_calibration_json(stacked, tmp_path / "calibration.json")
