@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from brainage_lib import simulate
 from brainage_lib.cli.main import app
 from brainage_lib.imaging import grid, normalise, template
-from brainage_lib.models import VGG8, AICBVGenerator, save_weights
+from brainage_lib.models import VGG8, AICBVGenerator, save_weights, shipped
 
 FACTS = {"network": "AICBVGenerator", "size": "demo", "grid_mm": "4", "patch": "48"}
 
@@ -56,6 +56,19 @@ def test_a_map_lies_on_the_brain_in_mni152_and_says_what_it_is(folder):
     assert not cbv[[0, -1]].any()
 
 
+def test_without_weights_the_shipped_ones_of_the_finest_grid_are_used(
+    folder, tmp_path, monkeypatch
+):
+    for mm in (4, 3):
+        weights(tmp_path / f"aicbv-{mm}mm.safetensors", grid_mm=str(mm))
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    for asked, mm in (([], 3), (["--grid-mm", "4"], 4)):
+        result = call(folder, *asked)
+        assert result.exit_code == 0, result.output
+        assert f"{mm} mm, mean" in result.output
+        assert nib.load(folder / "cbv.nii.gz").shape == grid(mm).shape
+
+
 def test_scale_of_the_scan_does_not_matter(folder):
     img = nib.load(folder / "brain.nii.gz")
     nib.save(nib.Nifti1Image(np.asarray(img.dataobj) / 7, img.affine), folder / "other.nii.gz")
@@ -88,11 +101,12 @@ def test_a_simulated_scan_gets_the_map_that_a_run_gives_it(folder):
         (["--weights", "{}/w.safetensors", "--patch", "40"], "multiple of 16, such as 32"),
         (["--weights", "{}/w.safetensors", "--grid-mm", "2"], "trained for 4 mm"),
         (["--weights", "{}/w.safetensors", "--run", "demo"], "give one of them"),
-        (["--grid-mm", "3"], "no weights are shipped for 3 mm"),
+        (["--grid-mm", "1"], "no weights are shipped for 1 mm"),
         (["--run", "{}/no-run"], "not a run folder"),
     ],
 )
-def test_wrong_usage_names_the_remedy(folder, asked, said):
+def test_wrong_usage_names_the_remedy(folder, tmp_path, asked, said, monkeypatch):
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     result = call(folder, *[part.format(folder) for part in asked])
     assert result.exit_code == 2 or result.exception.exit_code == 2
     assert said in str(result.exception)

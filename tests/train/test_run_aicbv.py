@@ -172,9 +172,8 @@ def test_a_profile_that_names_weights_trains_nothing(run, log, tmp_path, monkeyp
         aicbv.fit_aicbv(start_run(tmp_path / "coarse", asked))
     asked.write_text(yaml.safe_dump(PROFILE | {"generator": generator | {"weights": "shipped"}}))
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-    monkeypatch.setattr(aicbv, "shipped_weights", lambda mm: shipped.shipped_weights(mm, tmp_path))
     with pytest.raises(WrongUsage, match="no weights are shipped for 4 mm"):
         aicbv.fit_aicbv(start_run(tmp_path / "shipped", asked))
     (tmp_path / "w.safetensors").rename(tmp_path / "aicbv-4mm.safetensors")
     assert len(aicbv.fit_aicbv(start_run(tmp_path / "shipped", asked))) == 0
-    assert shipped.shipped_grids(tmp_path) == [4]
+    assert shipped.shipped_grids() == [4]

@@ -16,13 +16,14 @@ from brainage_lib.files import read_json
 FOLDER = Path(__file__).resolve().parent
 
 
-def shipped_grids(folder: Path = FOLDER) -> list[int]:
+def shipped_grids() -> list[int]:
     """Voxels, in mm, of the grids for which weights are shipped, the coarsest first."""
-    found = (re.fullmatch(r"aicbv-([1-4])mm\.safetensors", path.name) for path in folder.iterdir())
+    names = (path.name for path in FOLDER.iterdir())
+    found = (re.fullmatch(r"aicbv-([1-4])mm\.safetensors", name) for name in names)
     return sorted((int(match[1]) for match in found if match), reverse=True)
 
 
-def shipped_weights(grid_mm: int | None = None, folder: Path = FOLDER) -> Path:
+def shipped_weights(grid_mm: int | None = None) -> Path:
     """Path of the shipped weights for a grid, or of the finest there are.
 
     Raises
@@ -30,7 +31,7 @@ def shipped_weights(grid_mm: int | None = None, folder: Path = FOLDER) -> Path:
     WrongUsage
         None are shipped for it; names those that are, and what else there is.
     """
-    grids = shipped_grids(folder)
+    grids = shipped_grids()
     if not grids or grid_mm not in (None, *grids):
         which = "any grid" if grid_mm is None else f"{grid_mm} mm"
         there = f"there are some for {', '.join(f'{mm} mm' for mm in grids)}; " if grids else ""
@@ -38,9 +39,9 @@ def shipped_weights(grid_mm: int | None = None, folder: Path = FOLDER) -> Path:
             f"no weights are shipped for {which}; {there}give a run or a file of weights, or "
             "train some with `brainage cbv-train`"
         )
-    return folder / f"aicbv-{min(grids) if grid_mm is None else grid_mm}mm.safetensors"
+    return FOLDER / f"aicbv-{min(grids) if grid_mm is None else grid_mm}mm.safetensors"
 
 
-def shipped_card(grid_mm: int, folder: Path = FOLDER) -> dict[str, Any]:
+def shipped_card(grid_mm: int) -> dict[str, Any]:
     """Model card of shipped weights: data, seed, training, scores, and what they are not."""
-    return read_json(shipped_weights(grid_mm, folder).with_suffix(".json"))
+    return read_json(shipped_weights(grid_mm).with_suffix(".json"))
