@@ -6,6 +6,7 @@ Every function takes tables or arrays and returns something that a notebook show
 come from, a description for those who do not see it, and its numbers as CSV.
 """
 
+from brainage_lib.show.blood import generators_table, signal_against_blood
 from brainage_lib.show.cohort import (
     ages_by_split,
     ages_by_study,
@@ -119,6 +120,7 @@ __all__ = [
     "error_quantiles",
     "false_alarm_chart",
     "generator_curve",
+    "generators_table",
     "glue_number",
     "gradcam_by_decade",
     "guess_table",
@@ -152,6 +154,7 @@ __all__ = [
     "region_figure",
     "scan_planes",
     "scan_steps",
+    "signal_against_blood",
     "stability_chart",
     "statements_table",
     "studies_chart",

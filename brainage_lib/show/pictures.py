@@ -135,7 +135,7 @@ def scan_steps(
 
 def cbv_maps(
     t1w: np.ndarray,
-    aicbv: np.ndarray,
+    aicbv: np.ndarray | Mapping[str, np.ndarray],
     affine: np.ndarray,
     *,
     source: str,
@@ -146,8 +146,11 @@ def cbv_maps(
 
     Parameters
     ----------
-    t1w, aicbv : (x, y, z) array
-        The scan, and the generator's map in ``unit``; zero outside the brain.
+    t1w : (x, y, z) array
+        The scan; zero outside the brain.
+    aicbv : (x, y, z) array, or mapping of str to such
+        The generator's map in ``unit``, or the maps of several generators by what they are
+        called; zero outside the brain.
     affine : (4, 4) array
     source : str
         Where the scan comes from.
@@ -157,9 +160,11 @@ def cbv_maps(
         Of blood volume.
     """
     # Stores hold half precision, in which a sum over a brain overflows.
-    t1w, aicbv = np.asarray(t1w, np.float32), np.asarray(aicbv, np.float32)
+    t1w = np.asarray(t1w, np.float32)
+    named = aicbv if isinstance(aicbv, Mapping) else {"": aicbv}
+    made = {name: np.asarray(volume, np.float32) for name, volume in named.items()}
     maps = {} if true_cbv is None else {"true CBV": true_cbv}
-    maps["AICBV"] = aicbv
+    maps |= {f"AICBV, {name}" if name else "AICBV": volume for name, volume in made.items()}
     values = np.concatenate([volume[volume > 0] for volume in maps.values()])
     window = (0.0, float(np.percentile(values, 95)) if values.size else 1.0)
     sheet = Sheet(1 + len(maps), 3, bars=0.8)
@@ -174,14 +179,14 @@ def cbv_maps(
     rows = [_described("T1w", t1w, t1w > 0, "scan's own")]
     for row, (name, volume) in enumerate(maps.items(), start=1):
         turned, grid = oriented(volume, affine)
-        sheet.label_row(row, name)
+        sheet.label_row(row, textwrap.fill(name, 12))
         for column, view in enumerate(VIEWS):
             piece = cut(turned, grid, view, CUTS[view])
             sheet.draw(row, column, view, piece, window=window, shown=shown, cmap=CBV_COLOURS)
         rows.append(_described(name, volume, t1w > 0, unit))
     sheet.bar(1, len(maps), CBV_COLOURS, window, f"blood volume ({unit})")
     return Picture(
-        _likeness(t1w > 0, aicbv, true_cbv, unit),
+        _likeness(t1w > 0, made, true_cbv, unit),
         captioned(
             "AICBV is a simulation-trained prior, not a measurement. Slices of one scan "
             f"({_places()} mm), left of the head on the left; n = 1 scan",
@@ -189,7 +194,7 @@ def cbv_maps(
         ),
         f"Slices of {listed(['T1w', *maps])} of one scan in three views",
         pd.DataFrame(rows),
-        "cbv-maps",
+        "cbv-maps" if "" in made else "cbv-maps-by-generator",
         sheet.png(),
     )
 
@@ -380,16 +385,17 @@ def _described(name: str, volume: np.ndarray, mask: np.ndarray, unit: str) -> di
     }
 
 
-def _likeness(mask: np.ndarray, aicbv: np.ndarray, true_cbv: np.ndarray | None, unit: str) -> str:
+def _likeness(
+    mask: np.ndarray, maps: Mapping[str, np.ndarray], true_cbv: np.ndarray | None, unit: str
+) -> str:
     if not mask.any():
         return "The scan is empty"
-    mean = f"{number(float(aicbv[mask].mean()))} {unit}"
+    whose = {name: f" ({name})" if name else "" for name in maps}
+    means = listed([f"{number(float(maps[n][mask].mean()))} {unit}{whose[n]}" for n in maps])
     if true_cbv is None:
-        return f"AICBV of one scan: {mean} on average; its true blood volume is not shown"
-    pair = np.stack([aicbv[mask], true_cbv[mask]])
-    if (pair.std(axis=1) == 0).any():
-        return f"AICBV of one scan: {mean} on average"
-    return (
-        f"AICBV and true CBV of one scan correlate {number(float(np.corrcoef(pair)[0, 1]))} "
-        "over the brain's voxels"
-    )
+        return f"AICBV of one scan: {means} on average; its true blood volume is not shown"
+    if any(volume[mask].std() == 0 for volume in (*maps.values(), true_cbv)):
+        return f"AICBV of one scan: {means} on average"
+    true = true_cbv[mask]
+    says = [f"{number(float(np.corrcoef(maps[n][mask], true)[0, 1]))}{whose[n]}" for n in maps]
+    return f"AICBV and true CBV of one scan correlate {listed(says)} over the brain's voxels"

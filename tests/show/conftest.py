@@ -167,6 +167,22 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
             for name in ("network", "ceiling")
         ]
     )  # fmt: skip
+    curves = pd.DataFrame(
+        [{"tissue": "grey matter", "contrast": contrast, "cbv": cbv,
+          "change_percent": (5.0 - cbv) * (-3 if contrast else 0.1)}
+         for contrast in (False, True) for cbv in (2.0, 3.5, 5.0, 6.5, 8.0)]
+    )  # fmt: skip
+    spreads = pd.DataFrame(
+        [{"tissue": "grey matter", "cause": cause, "change_percent": 0.15 * times,
+          "times_blood": times}
+         for cause, times in (("blood volume", 1.0), ("T1", 43.0), ("noise", 30.0),
+                              ("scanner", 20.0))]
+    )  # fmt: skip
+    generators = pd.DataFrame(
+        [{"predictor": name, "size": "demo", "learned": "9 simulated scans", "spearman": 0.5,
+          "pearson": 0.4, "ssim": 0.3, "mae": 2.5, "grey_residual_r2": 0.01}
+         for name in ("trained in this run", "shipped weights", "a < b")]
+    )  # fmt: skip
     coefficients = pd.DataFrame(
         [{**WHICH, "fold": None, "model": "TAS", "term": "sex", "estimate": -0.2, "low": -0.5,
           "high": 0.1, "p": 0.2, "n_scans": 200, "residual_sd": 5.0}]
@@ -250,6 +266,10 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
         ),
         "scan_steps": show.scan_steps({"on the grid": brain}, affine, source=SOURCE),
         "cbv_maps": show.cbv_maps(brain, brain * 4, affine, source=SOURCE, true_cbv=brain**2),
+        "signal_against_blood": show.signal_against_blood(
+            few(curves), few(spreads), sequence="MPRAGE", causes="One SD: 5 %", source=SOURCE
+        ),
+        "generators_table": show.generators_table(few(generators), source=SOURCE),
         "cbv_scores": show.cbv_scores(few(aicbv), measure="pearson", source=SOURCE),
         "generator_curve": show.generator_curve(
             few(pd.DataFrame({"step": [1, 2], "loss": [2.0, 1.0]})), source=SOURCE

@@ -91,6 +91,20 @@ def test_likeness_of_maps_is_the_correlation_within_the_brain(volume):
     assert f"correlate {expected:.2f} over" in picture.title.replace("−", "-")
 
 
+def test_maps_of_several_generators_are_told_apart(volume):
+    brain, affine = volume
+    rng = np.random.default_rng([6])
+    true = brain * rng.uniform(1, 3, brain.shape)
+    maps = {name: brain * rng.uniform(1, 3, brain.shape) for name in ("live", "shipped")}
+    picture = show.cbv_maps(brain, maps, affine, source="simulated scans", true_cbv=true)
+    inside = brain > 0
+    for name, made in maps.items():
+        expected = np.corrcoef(true[inside], made[inside])[0, 1]
+        assert f"{expected:.2f} ({name})" in picture.title.replace("−", "-")
+    assert list(picture.data["map"]) == ["T1w", "true CBV", "AICBV, live", "AICBV, shipped"]
+    assert picture.name != show.cbv_maps(brain, brain, affine, source="x").name
+
+
 def test_unknown_blood_volume_is_said_to_be_unknown(volume):
     picture = show.cbv_maps(volume[0], volume[0], volume[1], source="real scans")
     assert "not shown" in picture.title

@@ -19,11 +19,13 @@ CHARTS = [
     "predicted_against_age", "model_scatter", "model_residuals", "error_quantiles",
     "age_density", "mae_by_age", "mae_by_study", "differences", "control_ladder",
     "cascades", "region_figure", "stability_chart",
+    "cascades", "region_figure", "signal_against_blood",
 ]  # fmt: skip
 PICTURES = ["contact_sheet", "scan_steps", "cbv_maps", "gradcam_by_decade", "maps_by_method"]
 TABLES = [
     "cohort_table", "reasons_table", "table1", "anova_table", "coefficients_table", "table2",
     "table3", "trials_table", "statements_table", "phantom_table",
+    "generators_table",
 ]  # fmt: skip
 OTHERS = ["ledger_table", "pipeline"]
 ALL = [*CHARTS, *PICTURES, *TABLES, *OTHERS]

@@ -24,6 +24,13 @@ def test_difference_is_said_from_the_side_of_the_better_one():
     assert turned == "T errs 0.3 years less than TA (95 % interval −0.1 to 0.7), n = 36 scans"
 
 
+def test_the_signals_finding_has_its_number(everything):
+    assert everything["signal_against_blood"].title == (
+        "One SD of blood volume moves a voxel of grey matter by 0.15 %, its noise by 4.5 %: "
+        "30 times more"
+    )
+
+
 def test_difference_without_interval_or_value_is_said_as_such():
     assert "interval" not in show.difference_sentence(row(low=None, high=None))
     assert "cannot be compared" in show.difference_sentence(row(difference=float("nan")))
