@@ -1,0 +1,129 @@
+"""Parts of the page on AICBV that are computed: what moves a T1w voxel, the shipped weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PREDICTORS = {
+    "network": "AICBV",
+    "tissue means": "tissue means",
+    "T1w transform": "T1w transform",
+    "ceiling": "ceiling",
+}
+"""Columns of a card's scores."""
+
+MEASURES = {
+    "spearman": "Spearman",
+    "pearson": "Pearson",
+    "concordance": "Lin's concordance",
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "mae": "MAE (ml/100 ml)",
+    "residual_r2": "R² within tissue",
+}
+
+
+def signal_table() -> str:
+    """Write by how much blood and T1 move a voxel's signal, by sequence, and what follows.
+
+    Returns
+    -------
+    str
+        Markdown: a table and a paragraph.
+    """
+    from brainage_lib.train import cbv_signal
+
+    lines = [
+        "| Sequence | Per +1 ml/100 ml blood, GM | the same, WM | per +1 % T1, GM | the same, WM |",
+        "| :-- | --: | --: | --: | --: |",
+    ]
+    for name, rows in cbv_signal.sensitivities().groupby("sequence", sort=False):
+        values = [*rows["per_ml_percent"], *rows["per_t1_percent"]]
+        lines.append(f"| {name} | {' | '.join(f'{_number(value)} %' for value in values)} |")
+    found = cbv_signal.signal_spreads().set_index(["tissue", "cause"])
+    blood, noise, t1 = (found.loc["grey matter", name] for name in ("blood volume", "noise", "T1"))
+    curves = cbv_signal.blood_curves()
+    white = found.loc["white matter"]["times_blood"]
+    lines += [
+        "",
+        f"(GM grey matter, WM white matter.) For {cbv_signal.USUAL}: one standard deviation of "
+        f"grey-matter blood volume, {cbv_signal.CBV_CV * cbv_signal.CBV_GREY:.1f} ml/100 ml, "
+        f"changes the voxel by {blood['change_percent']:.2f} %. Noise at a signal-to-noise ratio "
+        f"of {cbv_signal.SNR:.0f} changes it by {noise['change_percent']:.1f} %, a spread of "
+        f"{100 * cbv_signal.T1_CV:.0f} % in T1 by {t1['change_percent']:.1f} %: "
+        f"**{noise['times_blood']:.0f} and {t1['times_blood']:.0f} times more** (in white matter "
+        f"{white['noise']:.0f} and {white['T1']:.0f} times). With gadolinium in the blood, the "
+        f"same standard deviation moves it by {_with_contrast(curves):.1f} %: contrast agents help "
+        "because they make blood differ from tissue. All this holds for slow exchange of water "
+        "between blood and tissue; with fast exchange, blood shows "
+        f"{cbv_signal.fast_exchange_times():.1f} times as much in grey matter.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _with_contrast(curves) -> float:
+    """Change of a grey-matter voxel from its mean blood volume to one SD above it, %."""
+    line = curves[(curves["tissue"] == "grey matter") & curves["contrast"]]
+    return float(line["change_percent"].iloc[3 * (len(line) - 1) // 4])
+
+
+def shipped_cards() -> str:
+    """Write the model card of each weights that come with the package.
+
+    Returns
+    -------
+    str
+        Markdown; one sentence where none are shipped.
+    """
+    from brainage_lib.models.shipped import shipped_card, shipped_grids, shipped_weights
+
+    grids = shipped_grids()
+    if not grids:
+        return (
+            "**No weights are shipped with this version.** A run trains its own, and "
+            "`brainage cbv-train` makes some for a grid of your choice.\n"
+        )
+    parts = []
+    for mm in grids:
+        size = shipped_weights(mm).stat().st_size
+        parts.append(_card(mm, size, shipped_card(mm)))
+    return "\n".join(parts)
+
+
+def _card(mm: int, size: int, card: Mapping[str, Any]) -> str:
+    settings = card["settings"]
+    facts = {
+        "Network": f"{card['network']}, size {settings['size']}, orders {settings['orders']}: "
+        f"{card['parameters']:,} parameters",
+        "File": f"aicbv-{mm}mm.safetensors, {card['precision']}, {size / 1e6:.1f} MB, SHA-256 "
+        f"{card['sha256'][:16]}…",
+        "Learned from": f"{card['people']:,} {card['data']}, seed {card['seed']}",
+        "Training": f"{settings['steps']:,} steps of {settings['batch']} patches of "
+        f"{settings['patch']}³ voxels, learning rate {settings['learning_rate']:g}, "
+        f"{card['training_seconds'] / 3600:.1f} h",
+        "Grid": card["grid"],
+        "Reads": card["input"],
+        "Gives": card["output"],
+        "Scored on": card["scored_on"],
+        "Above the ceiling": "; ".join(card["above_ceiling"]) or "nowhere",
+        "Licence": card["licence"],
+        "What it is not": " ".join(card["not_for"]),
+    }
+    lines = [f"### {mm} mm", "", "| What | These weights |", "| :-- | :-- |"]
+    lines += [f"| {name} | {text} |" for name, text in facts.items()]
+    lines += [
+        "",
+        f"| Mean over the scored people | {' | '.join(PREDICTORS.values())} |",
+        f"| :-- |{' --: |' * len(PREDICTORS)}",
+    ]
+    for region, measures in card["scores"].items():
+        for measure, label in MEASURES.items():
+            if measure in measures:
+                values = (_number(measures[measure].get(name)) for name in PREDICTORS)
+                lines.append(f"| {region}: {label} | {' | '.join(values)} |")
+    return "\n".join([*lines, ""])
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:.2f}".replace("-", "−")

@@ -1,0 +1,76 @@
+"""What the page on AICBV computes: the signal's sensitivities, the cards of shipped weights."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from brainage_lib.models import shipped
+from brainage_lib.report import shipped_cards, signal_table
+from brainage_lib.train import cbv_signal
+
+CARD = {
+    "network": "AICBVGenerator", "parameters": 7795649, "precision": "float16",
+    "sha256": "0123456789abcdef" * 4, "people": 400, "data": "simulated scans", "seed": 1,
+    "settings": {"size": "lite", "orders": "hilbert+snake", "steps": 4000, "batch": 2,
+                 "patch": 48, "learning_rate": 0.0002},
+    "training_seconds": 9000, "grid": "MNI152, 4 mm", "input": "T1w", "output": "blood volume",
+    "scored_on": "24 simulated people", "above_ceiling": [], "licence": "MIT",
+    "not_for": ["Not a measurement.", "Not for diagnosis."],
+    "scores": {"brain": {"spearman": {"network": 0.6123, "ceiling": 0.7, "T1w transform": None}}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def ship(folder, mm, **changes):
+    (folder / f"aicbv-{mm}mm.safetensors").write_bytes(b"0" * 1_500_000)
+    (folder / f"aicbv-{mm}mm.json").write_text(json.dumps(CARD | changes))
+
+
+def test_without_shipped_weights_the_page_says_so(folder):
+    assert "No weights are shipped with this version" in shipped_cards()
+
+
+def test_each_card_is_told_whole(folder):
+    ship(folder, 4)
+    ship(folder, 2, people=250, above_ceiling=["brain: too much"])
+    text = shipped_cards()
+    coarse, fine = text.split("### 2 mm")
+    assert coarse.startswith("### 4 mm")
+    for part in ("7,795,649 parameters", "1.5 MB", "400 simulated scans, seed 1", "2.5 h",
+                 "4,000 steps of 2 patches of 48³", "24 simulated people", "nowhere", "MIT",
+                 "Not a measurement. Not for diagnosis."):  # fmt: skip
+        assert part in coarse
+    assert "250 simulated scans" in fine
+    assert "| Above the ceiling | brain: too much |" in fine
+    assert "| brain: Spearman | 0.61 | — | — | 0.70 |" in coarse
+    for block in text.split("\n\n"):
+        rows = [line for line in block.splitlines() if line.startswith("|")]
+        assert len({row.count("|") for row in rows}) <= 1
+
+
+def test_the_signals_table_is_computed():
+    text = signal_table()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    found = {row[0]: [cell.removesuffix(" %").replace("−", "-") for cell in row[1:]]
+             for row in rows[2:]}  # fmt: skip
+    expected = cbv_signal.sensitivities().groupby("sequence")
+    assert set(found) == set(expected.groups)
+    for name, part in expected:
+        values = [*part["per_ml_percent"], *part["per_t1_percent"]]
+        assert list(map(float, found[name])) == pytest.approx(values, abs=0.006)
+    times = cbv_signal.signal_spreads().set_index(["tissue", "cause"])["times_blood"]
+    grey = times["grey matter"]
+    assert f"**{grey['noise']:.0f} and {grey['T1']:.0f} times more**" in text
+
+
+def test_the_page_of_aicbv_has_both(root):
+    page = (root / "book" / "aicbv.md").read_text(encoding="utf-8")
+    for name in ("t1w_signal", "shipped"):
+        assert page.count(f"```{{include}} generated/{name}.md") == 1
