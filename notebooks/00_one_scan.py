@@ -42,7 +42,7 @@ run = chapter.run
 show.pipeline()
 
 # %% [markdown]
-# Each box is a chapter: the scan is prepared in [chapter 2](02_images_and_quality.ipynb), the AICBV generator is trained in [chapter 3](03_aicbv_synthesis.ipynb), the two networks in [chapter 5](05_vgg8_training.ipynb), the regression is fitted in [chapter 6](06_stacking_and_anova.ipynb). Here all of them are used, and nothing is learned.
+# Each box is a chapter: the scan is prepared in [chapter 2](02_images_and_quality.ipynb), the AICBV generator comes from [chapter 3](03_aicbv_synthesis.ipynb), the two networks in [chapter 5](05_vgg8_training.ipynb), the regression is fitted in [chapter 6](06_stacking_and_anova.ipynb). Here all of them are used, and nothing is learned.
 #
 # ## A scan that no network has seen
 #

@@ -18,7 +18,7 @@
 #
 # **Question.** How is the synthetic map of cerebral blood volume (AICBV) made from a T1w scan, and how much of it is blood?
 #
-# **Answer.** Over the brain, the generator's maps agree with the simulated truth by a rank correlation of {glue:text}`network:`; knowing the tissue alone reaches {glue:text}`means:`. Within grey matter it explains {glue:text}`grey:` of what is left once tissue is known.
+# **Answer.** Over the brain, the maps of the generator ({glue:text}`whose:`) agree with the simulated truth by a rank correlation of {glue:text}`network:`; knowing the tissue alone reaches {glue:text}`means:`. Within grey matter it explains {glue:text}`grey:` of what is left once tissue is known.
 #
 # The paper takes AICBV from a network of its own group, which is described as a patch-based hybrid of convolutions and Mamba and whose weights are not public. The network below has the structure of the group's published MedSegMamba with one output channel; that AICBV is this network is our inference ([what AICBV is](../book/aicbv.md)).
 
@@ -29,7 +29,7 @@ profile = "demo"
 # %%
 from brainage_lib import data, imaging, models, show, simulate
 from brainage_lib.run import open_chapter
-from brainage_lib.train import aicbv
+from brainage_lib.train import aicbv, cbv_shipped, cbv_signal
 
 chapter = open_chapter("03_aicbv_synthesis", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
@@ -44,13 +44,17 @@ generator = models.AICBVGenerator(settings.generator.size)
 print(f"{settings.generator.size}: {models.count_parameters(generator):,} parameters")
 
 # %% [markdown]
-# ## Training on simulated people outside the cohort
+# ## Learning from people outside the cohort
 #
-# Nobody in this cohort, and no scan of a real person, has a measured blood volume. The generator learns from simulated people, each with a T1w and a true map of blood volume from the same tissue, vessels and signal equations ([the simulator](../book/simulated.md)). None of them is in the cohort.
+# {glue:text}`origin:`
+#
+# Nobody in this cohort has a measured blood volume. Simulated people have: each has a T1w and a true map of blood volume from the same tissue, vessels and signal equations ([the simulator](../book/simulated.md)). None of them is in the cohort.
 
 # %%
 training = aicbv.fit_aicbv(run)
-show.generator_curve(training, source="simulated scans")
+origin = cbv_shipped.origin(run)
+print(f"{origin.label}: from {origin.learned}")
+show.generator_curve(training, source=origin.source)
 
 # %% [markdown]
 # ## A map for every scan
@@ -86,9 +90,40 @@ show.cbv_scores(scores, measure="pearson", source="simulated scans")
 show.cbv_scores(scores, measure="residual_r2", source="simulated scans")
 
 # %% [markdown]
-# This last chart asks for what is left once tissue is known. One standard deviation of a person's grey-matter blood volume changes an MPRAGE voxel by 0.15 %, thirty times less than its noise: within grey and within white matter nobody predicts anything, and differences there are noise. What remains readable in the whole brain is large vessels. A network clearly above the ceiling would point to a bug.
+# This last chart asks for what is left once tissue is known. Within grey and within white matter nobody predicts anything, and differences there are noise. What remains readable in the whole brain is large vessels. A network clearly above the ceiling would point to a bug.
 #
+# ## Why blood hardly shows in a T1w
+#
+# A T1w tells tissues apart by their T1, and the T1 of blood is close to that of grey matter. So a voxel with more blood looks almost like one with less: one standard deviation of blood volume changes grey matter by {glue:text}`blood:`. Noise, the spread of T1 within the tissue and the scanner's settings of the day change it {glue:text}`least:` to {glue:text}`most:` times more, and the T1w has one number a voxel for all of them. With gadolinium the line is steep, and that is how blood volume is measured.
+
+# %%
+spreads = cbv_signal.signal_spreads()
+show.signal_against_blood(
+    cbv_signal.blood_curves(),
+    spreads,
+    sequence=cbv_signal.USUAL,
+    causes=cbv_signal.CAUSES,
+    source="the simulator's signal equations",
+)
+
+# %% [markdown]
 # In the literature the same is seen from the other side: in 11 people scanned twice with gadolinium, the measured map agrees with its own repeat (Spearman 0.415) less well than with a map predicted from T1w (0.587). What all of them share is anatomy.
+#
+# ## Trained here, and shipped
+#
+# {glue:text}`shipped:`
+
+# %%
+beside = cbv_shipped.put_beside(run, scores)
+show.cbv_maps(
+    beside.t1w, beside.maps, grid.affine, true_cbv=beside.true_cbv, source="simulated scans"
+)
+
+# %%
+show.generators_table(beside.scores, source="simulated scans")
+
+# %% [markdown]
+# The [model cards](../book/aicbv.md#shipped-weights) of the shipped weights say what they were trained on, how they score, and what they are not.
 #
 # ## Doubts
 #
@@ -99,5 +134,13 @@ show.cbv_scores(scores, measure="residual_r2", source="simulated scans")
 means = scores.groupby(["predictor", "region", "measure"])["value"].mean()
 show.glue_number("network", means.get(("network", "brain", "spearman")))
 show.glue_number("means", means.get(("tissue means", "brain", "spearman")))
+grey = spreads.set_index(["tissue", "cause"]).loc["grey matter"]
+others = grey.drop(index="blood volume")["times_blood"]
+show.glue_number("blood", grey.loc["blood volume", "change_percent"], unit="%")
+show.glue_number("least", others.min(), digits=0)
+show.glue_number("most", others.max(), digits=0)
+show.glue_number("whose", origin.label)
+show.glue_number("origin", origin.sentence)
+show.glue_number("shipped", beside.sentence)
 show.glue_number("grey", show.percent(means.get(("network", "grey matter", "residual_r2"))))
 chapter.card(selective_scan=aicbv.scan_in_use())
