@@ -17,13 +17,15 @@ from brainage_lib.errors import BadInput, UserError
 from brainage_lib.imaging import grid
 from brainage_lib.models import count_parameters, make_network
 from brainage_lib.models.synthesis import windows
-from brainage_lib.run import Profile, plan_networks
+from brainage_lib.run import GeneratorSettings, Profile, plan_networks
 from brainage_lib.tables import examine_manifest
-from brainage_lib.train.aicbv import SCORED_PEOPLE
+from brainage_lib.train.aicbv import BASELINE_PEOPLE, SCORED_PEOPLE
 from brainage_lib.train.cohort import train_settings
 from brainage_lib.train.costs import PER_SCAN
 from brainage_lib.train.devices import training_bytes
 from brainage_lib.train.settings import Recipe, load_recipe
+from brainage_lib.train.pairs import read_pairs
+from brainage_lib.train.settings import load_recipe
 
 CHAPTERS = 11
 CONTROL = "control"
@@ -183,7 +185,7 @@ def _disk(profile: Profile, table: pd.DataFrame) -> dict[str, float]:
     disk = {
         "T1w volumes, float16": 2.0 * n * voxels,
         "AICBV volumes, float16": 2.0 * n * voxels,
-        "people of the generator": 2.0 * 2 * profile.generator.people * voxels,
+        "people of the generator": 2.0 * 2 * _taught_from(profile.generator) * voxels,
         "networks": sum(weights[key.recipe] + n * (128 * 4 + 8) for key in plan),
         # Weights, Adam's two moments and the best weights so far.
         "checkpoints while training": 4.0 * max(weights.values()) * len(plan),
@@ -204,6 +206,11 @@ def _disk(profile: Profile, table: pd.DataFrame) -> dict[str, float]:
     if native.any():
         disk["brains in native space, shared by runs"] = BRAIN_BYTES * int(native.sum())
     return disk
+
+
+def _taught_from(settings: GeneratorSettings) -> int:
+    """Count the people or pairs whose volumes the generator's training keeps."""
+    return len(read_pairs(settings.pairs)) if settings.pairs else settings.people or 0
 
 
 def _memory(profile: Profile, n: int, gpus: int, cores: int) -> dict[str, float]:
@@ -251,10 +258,11 @@ def _work(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
     for state, count in table["t1w_state"].value_counts().items():
         again = profile.preprocessing.register_again and state == "mni152-brain"
         rows.append(("prepare", "native-head" if again else state, count * voxels))
-    people = settings.people + SCORED_PEOPLE
+    people = (settings.people or BASELINE_PEOPLE) + SCORED_PEOPLE
     rows.append(("prepare", "simulated", people * voxels))
     patch = settings.patch**3 / 1e6
-    rows.append(("generator", settings.size, settings.steps * settings.batch * patch))
+    if settings.steps:
+        rows.append(("generator", settings.size, settings.steps * settings.batch * patch))
     sides = (settings.patch,) * 3
     padded = tuple(max(side, settings.patch) for side in shape)
     count = sum(1 for _ in windows(padded, sides, int(settings.overlap * settings.patch)))

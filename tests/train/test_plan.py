@@ -14,7 +14,7 @@ import yaml
 
 from brainage_lib.data import prepare_volumes, write_manifest
 from brainage_lib.errors import BadInput, UserError
-from brainage_lib.run import load_profile, plan_networks, start_run
+from brainage_lib.run import GeneratorSettings, load_profile, plan_networks, start_run
 from brainage_lib.train import plan as planning
 from brainage_lib.train.costs import PER, committed_costs
 from brainage_lib.train.plan import check_disk, plan_run
@@ -78,6 +78,26 @@ def test_twice_the_scans_take_twice_the_time_and_disk(paper, table, tmp_path):
     assert many.hours["training the generator"] == few.hours["training the generator"]
     assert many.disk["AICBV volumes, float16"] == 2 * few.disk["AICBV volumes, float16"]
     assert many.memory["processes that prepare scans"] == few.memory["processes that prepare scans"]
+
+
+def test_a_run_that_takes_weights_or_pairs_is_planned(root, table, tmp_path):
+    profile = load_profile(root / "workflow" / "profiles" / "demo.yml")
+    manifest = write(table.iloc[:12], tmp_path)
+    (tmp_path / "pre.nii").touch()
+    (tmp_path / "post.nii").touch()
+    (tmp_path / "pairs.csv").write_text("pre,post\n" + "pre.nii,post.nii\n" * 3)
+    made = profile.generator.model_dump() | {"people": None}
+    taken = dict.fromkeys(("steps", "batch", "learning_rate"))
+    for changes, pairs in (
+        ({"weights": "shipped"} | taken, 0),
+        ({"pairs": str(tmp_path / "pairs.csv")}, 3),
+    ):
+        generator = GeneratorSettings(**(made | changes))
+        asked = profile.model_copy(update={"generator": generator})
+        plan = plan_run(asked, manifest, 0, 2, committed_costs())
+        assert ("training the generator" in plan.hours) == (pairs > 0)
+        voxels = plan.disk["T1w volumes, float16"] / 2 / 12
+        assert plan.disk["people of the generator"] == 4 * pairs * voxels
 
 
 def test_rows_are_put_aside_with_their_reasons(paper, table, tmp_path):
