@@ -53,7 +53,6 @@ print(f"{settings.generator.size}: {models.count_parameters(generator):,} parame
 # %%
 training = aicbv.fit_aicbv(run)
 origin = cbv_shipped.origin(run)
-print(f"{origin.label}: from {origin.learned}")
 show.generator_curve(training, source=origin.source)
 
 # %% [markdown]
@@ -120,7 +119,9 @@ show.cbv_maps(
 )
 
 # %%
-show.generators_table(beside.scores, source="simulated scans")
+show.generators_table(
+    beside.scores, source=f"{aicbv.SCORED_PEOPLE} simulated people for each generator"
+)
 
 # %% [markdown]
 # The [model cards](../book/aicbv.md#shipped-weights) of the shipped weights say what they were trained on, how they score, and what they are not.

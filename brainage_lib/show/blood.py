@@ -114,7 +114,7 @@ def generators_table(scores: pd.DataFrame, *, source: str) -> Table:
         by={"predictor": "Map"},
         columns={
             "size": "Size",
-            "learned": "Learned from",
+            "learned": "Learned",
             "spearman": ("Spearman",),
             "pearson": ("Pearson",),
             "ssim": ("SSIM",),

@@ -157,7 +157,8 @@ def _seed(generator: TrainedGenerator) -> list[int]:
 
 
 def _row(whose: Origin, means: dict[str, float]) -> dict:
-    return {"predictor": whose.label, "size": whose.size, "learned": whose.learned, **means}
+    learned = f"from {whose.learned}"
+    return {"predictor": whose.label, "size": whose.size, "learned": learned, **means}
 
 
 def _means(scores: pd.DataFrame, predictor: str) -> dict[str, float]:

@@ -179,7 +179,7 @@ def make_everything(cohort: dict[str, pd.DataFrame], volume) -> dict[str, object
                               ("scanner", 20.0))]
     )  # fmt: skip
     generators = pd.DataFrame(
-        [{"predictor": name, "size": "demo", "learned": "9 simulated scans", "spearman": 0.5,
+        [{"predictor": name, "size": "demo", "learned": "from 9 simulated scans", "spearman": 0.5,
           "pearson": 0.4, "ssim": 0.3, "mae": 2.5, "grey_residual_r2": 0.01}
          for name in ("trained in this run", "shipped weights", "a < b")]
     )  # fmt: skip

@@ -104,7 +104,7 @@ def test_one_scan_is_mapped_by_both_and_scores_stand_beside(make_run, weights, s
     assert list(table.index) == [*beside.maps, "tissue means", "ceiling"]
     assert table["spearman"].tolist() == pytest.approx([0.7, 0.61, 0.8, 0.9])
     assert table["grey_residual_r2"].tolist() == pytest.approx([0.7, 0.01, 0.8, 0.9])
-    assert table.loc["shipped weights", "learned"] == "400 simulated scans in 4,000 steps"
+    assert table.loc["shipped weights", "learned"] == "from 400 simulated scans in 4,000 steps"
     assert "weights that are shipped for 4 mm" in beside.sentence
 
 
