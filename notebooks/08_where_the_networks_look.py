@@ -32,6 +32,7 @@ import pandas as pd
 from brainage_lib import explain, imaging, show, simulate, stats
 from brainage_lib.run import open_chapter
 from brainage_lib.tables import ATTRIBUTION, REGIONS, STATEMENTS, TRIALS, Recorded, write_table
+from brainage_lib.train.shuffled import fit_shuffled
 
 chapter = open_chapter("08_where_the_networks_look", run=run, profile=profile)
 run, settings = chapter.run, chapter.run.profile
@@ -188,7 +189,31 @@ show.maps_by_method(
 # %% [markdown]
 # ## Tests that a method can fail
 #
-# Each method is asked the same: does its map change when the network forgets, does it stay in the brain, do two trainings agree, does the predicted age move when what it marks is exchanged for an average brain? Of simulated scans it is known which voxels carry age. What a blind map gets stands beside each value: maps with the same values and the same smoothness, scattered over the brain.
+# Each method is asked the same: does its map change when the network forgets, does it stay in the brain, do two trainings agree, on other people and from another start, does the predicted age move when what it marks is exchanged for an average brain? Of simulated scans it is known which voxels carry age. What a blind map gets stands beside each value: maps with the same values and the same smoothness, scattered over the brain.
+#
+# Another way to forget is to have had nothing to learn (Adebayo et al. 2018): a network of the same recipe learns the same scans with their ages in another order. All that it can do is to know them by heart. A map that stays as it was, although the ages mean nothing now, was never about age.
+
+# %%
+shuffled = fit_shuffled(run)
+if shuffled.empty:
+    learned = show.Note("This run trains no network on shuffled ages")
+else:
+    learned = show.table(
+        shuffled,
+        by={"net": "Network"},
+        columns={
+            "n_train": ("Training scans", "", 0),
+            "epochs": ("Epochs", "", 0),
+            "learned_mae": ("MAE on scans that it learned", "years", 1),
+            "guess_mae": ("MAE of their median age", "years", 1),
+        },
+        title="Networks of shuffled ages: what they know by heart",
+        caption="One that errs no less than the median has not even learned its scans: the test "
+        "then says little more than that of random weights",
+        source=run.source,
+        name="shuffled-ages",
+    )
+learned
 
 # %%
 truth = simulate.age_voxels(grid) if run.simulated else None
@@ -286,7 +311,7 @@ show.statements_table(statements, words, source=run.source)
 # - A statement that holds on the map of a method that fails above says something of the method, and nothing of the network.
 # - The highest fifth is a fifth by construction. Every map has one, also where the network looks everywhere alike.
 # - Grad-CAM of a network with dense layers behind its last convolution averages the gradients over all cells, although the dense layers treat each cell differently. What one cell contributes is not what the map gives it.
-# - Networks of one seed begin with the same weights, which makes their maps more alike than what they learned.
+# - Two trainings, two seeds and shuffled ages are compared on a handful of scans of one fold. What is said is whether a map fails there, and not by how much another would.
 # - Age is in all of the brain. A network that reads it at one place has not shown that it cannot be read elsewhere.
 # - {glue:text}`few:` have fewer than ten scans; their maps are those of a few people.
 

@@ -89,22 +89,30 @@ def train_command(
     What is up to date is left alone; an interrupted training goes on where it stopped.
     Example: `brainage train demo paper/sound/T-s0/1`
     """
-    from brainage_lib.run import Run, locate, plan_networks
+    from brainage_lib.run import Run, ShuffledKey, locate, plan_networks, plan_shuffled
     from brainage_lib.train.cohort import fit_networks
+    from brainage_lib.train.shuffled import fit_shuffled
 
     found = Run(locate(run))
-    keys = {key.place: key for key in plan_networks(found.profile)}
+    planned = [*plan_networks(found.profile), *plan_shuffled(found.profile)]
+    keys = {key.place: key for key in planned}
     if training is not None and training not in keys:
         raise WrongUsage(f"{training} is no training of this run; it has {', '.join(keys)}")
     wanted = list(keys.values()) if training is None else [keys[training]]
-    trained = fit_networks(found, wanted)
+    trained = fit_networks(found, [key for key in wanted if not isinstance(key, ShuffledKey)])
+    learned = fit_shuffled(found, [key for key in wanted if isinstance(key, ShuffledKey)])
     for key in wanted:
         # Snakemake goes by times: what was found up to date is as good as new.
-        (found.network_folder(*key) / "weights.safetensors").touch()
+        found.path("networks", key.place, "weights.safetensors").touch()
     for row in trained.itertuples():
         typer.echo(
             f"{row.recipe} {row.mode} {row.net} fold {row.fold}: epoch {row.best_epoch} of "
             f"{row.epochs}, validation MAE {row.validation_mae:.2f} years"
+        )
+    for row in learned.itertuples():
+        typer.echo(
+            f"{row.recipe} {row.mode} {row.net} on shuffled ages: MAE {row.learned_mae:.2f} years "
+            f"by heart, {row.guess_mae:.2f} by their median"
         )
 
 

@@ -27,6 +27,7 @@ from brainage_lib.run import (
     recipe_reads,
     trained_pairs,
 )
+from brainage_lib.run import NetworkKey, Run, ShuffledKey, code_digest, progress, trained_pairs
 from brainage_lib.tables import ATTRIBUTION, SPLITS, decade, read_table, write_table
 
 FEW = 10
@@ -200,19 +201,27 @@ def _recipe(run: Run, mode: str) -> str:
     )  # fmt: skip
 
 
-def weights_path(run: Run, net: str, mode: str, fold: int) -> Path:
-    """Weights of the network that is looked at: first recipe, lowest seed."""
-    key = NetworkKey(_recipe(run, mode), mode, net, min(run.profile.seeds), fold)
-    path = run.network_folder(*key) / "weights.safetensors"
+def weights_path(
+    run: Run, net: str, mode: str, fold: int, seed: int | None = None, shuffled: bool = False
+) -> Path:
+    """Weights of the network that is looked at: first recipe, and lowest seed unless given.
+
+    With ``shuffled`` those of its counterpart that learned shuffled ages.
+    """
+    kind = ShuffledKey if shuffled else NetworkKey
+    seed = min(run.profile.seeds) if seed is None else seed
+    key = kind(_recipe(run, mode), mode, net, seed, fold)
+    path = run.path("networks", key.place, "weights.safetensors")
     if not path.is_file():
         name = path.relative_to(run.folder).as_posix()
-        raise BadInput(str(run.folder), [f"{name} is missing; run chapter 05, which trains it"])
+        remedy = f"`brainage train {run.folder} {key.place}` trains it"
+        raise BadInput(str(run.folder), [f"{name} is missing; {remedy}"])
     return path
 
 
-def fold_network(run: Run, net: str, mode: str, fold: int) -> nn.Module:
-    """Open it."""
-    return open_network(weights_path(run, net, mode, fold))
+def fold_network(run: Run, net: str, mode: str, fold: int, **which: Any) -> nn.Module:
+    """Open it; arguments as of `weights_path`."""
+    return open_network(weights_path(run, net, mode, fold, **which))
 
 
 class _FoldSums(NamedTuple):

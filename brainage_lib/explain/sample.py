@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -116,9 +116,23 @@ class Sample:
         """Make a method's mapper; it compares with an average brain where it compares."""
         return look.mapper(self.grid.mm, self.average, self.run.profile.seed)
 
-    def network(self, fold: int):
-        """Open the network that tested a fold."""
-        return fold_network(self.run, self.net, self.mode, fold)
+    def network(self, fold: int, **which: Any):
+        """Open the network that tested a fold, or another one that was trained like it.
+
+        ``seed`` chooses another seed; ``shuffled`` the one that learned shuffled ages.
+        """
+        return fold_network(self.run, self.net, self.mode, fold, **which)
+
+    @property
+    def others(self) -> list[dict[str, Any]]:
+        """Further trainings of the first fold that maps are compared with, as for `network`."""
+        profile = self.run.profile
+        found: list[dict[str, Any]] = []
+        if self.net == "T":
+            found += [{"seed": seed} for seed in sorted(profile.seeds)[1:]]
+        if self.net in profile.attribution.shuffled_nets:
+            found.append({"shuffled": True})
+        return found
 
     def key(self, look: Look, folds: Sequence[int]) -> list:
         """All that a method's maps depend on."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from brainage_lib.explain.cohort import CODE
+from brainage_lib.explain.cohort import CODE, weights_path
 from brainage_lib.explain.faithful import exchange
 from brainage_lib.explain.gradcam import cell_mm, grad_cam_blocks
 from brainage_lib.explain.null import against_surrogates, p_above, surrogate
@@ -21,6 +21,7 @@ from brainage_lib.explain.sanity import (
     weighted_layers,
 )
 from brainage_lib.explain.truth import hits
+from brainage_lib.files import digest_file
 from brainage_lib.run import Run, code_digest
 from brainage_lib.tables import TRIALS, read_table, write_table
 
@@ -34,11 +35,14 @@ FEW, FEW_SLOW = 6, 2
 """Scans of a test that goes through the network again."""
 
 SURROGATES, P = 39, 0.05
+NOT_RUN = "not run: "
 UNRESOLVED = "not resolvable at this grid"
 TESTS = {
     "randomised": "rank correlation with the map of a network of random weights",
     "outside": "share of the map outside the brain",
     "trainings": "rank correlation with the map of another fold's network",
+    "seeds": "rank correlation with the map of another seed's network, of the same fold",
+    "labels": "rank correlation with the map of a network that learned shuffled ages",
     "deletion": "area under the deletion curve, over that of a scattered map",
     "insertion": "area under the insertion curve, over that of a scattered map",
     "pointing": "highest voxel carries age",
@@ -143,7 +147,11 @@ def try_maps(sample: Sample, looks: Sequence[Look], truth: np.ndarray | None) ->
     folds = sorted(sample.tested["fold"].unique())
     parts = ("methods", "sample", "trials", "faithful", "truth", "null")
     code = code_digest(*CODE, *(f"explain/{name}.py" for name in parts))
-    key = [[sample.key(look, folds) for look in looks], code, truth is not None,
+    others = [
+        digest_file(weights_path(run, sample.net, sample.mode, int(folds[0]), **which))
+        for which in sample.others
+    ]
+    key = [[sample.key(look, folds) for look in looks], others, code, truth is not None,
            run.profile.attribution.model_dump(), sample.tested["scan_id"].tolist()]  # fmt: skip
     outputs = [f"{where}/trials.csv", f"{where}/steps.csv"]
     step = f"trials-{sample.mode}-{sample.net}"
@@ -168,14 +176,8 @@ def _unseen(sample: Sample, n: int):
 
 def _try(sample: Sample, look: Look, truth: np.ndarray | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     maps = sample.make(look)
-    rows: list[tuple[str, float, float, int, str]] = []
-    steps, agreement = _networks(sample, look)
-    last = float(steps["similarity"].iloc[-1])
-    rows.append(("randomised", last, 0.0, int(steps["n_scans"].iloc[-1]), _said(last < SIMILAR)))
+    steps, rows = _networks(sample, look)
     rows.append(_outside(sample, maps))
-    if agreement is not None:
-        n = int(steps["n_scans"].iloc[-1])
-        rows.append(("trainings", agreement, last, n, _said(agreement > last)))
     rows += _exchanged(sample, maps)
     if truth is not None:
         rows += _hits(sample, maps, truth)
@@ -188,10 +190,11 @@ def _said(passes: bool) -> str:
     return "passes" if passes else "fails"
 
 
-def _networks(sample: Sample, look: Look) -> tuple[pd.DataFrame, float | None]:
-    """Compare maps with those of randomised networks, and of another fold's.
+def _networks(sample: Sample, look: Look) -> tuple[pd.DataFrame, list[tuple]]:
+    """Compare maps with those of other networks.
 
-    The other fold's network has learned from some of the scans, the first has not.
+    Of random weights; of another fold, which has learned from some of the scans where the first
+    has not; of another seed; and of shuffled ages, of which there was nothing to learn.
     """
     network, volumes, brains = _unseen(sample, FEW_SLOW if look.slow else FEW)
     if len(volumes) < 2:
@@ -208,12 +211,32 @@ def _networks(sample: Sample, look: Look) -> tuple[pd.DataFrame, float | None]:
           len(volumes)) for step in found],
         columns=STEPS,
     )  # fmt: skip
-    folds = sorted(sample.tested["fold"].unique())
-    if len(folds) < 2:
-        return steps, None
-    other = np.abs(mapper(sample.network(int(folds[1])), volumes))
-    pairs = zip(original, other, brains, strict=True)
-    return steps, float(np.mean([similarity_within(*three) for three in pairs]))
+
+    def alike(other) -> float:
+        maps = np.abs(mapper(other, volumes))
+        pairs = zip(original, maps, brains, strict=True)
+        return float(np.mean([similarity_within(*three) for three in pairs]))
+
+    last, n = float(steps["similarity"].iloc[-1]), len(volumes)
+    rows = [("randomised", last, 0.0, n, _said(last < SIMILAR))]
+    first, *folds = sorted(int(fold) for fold in sample.tested["fold"].unique())
+    again = {
+        "trainings": [sample.network(fold) for fold in folds[:1]],
+        "seeds": [sample.network(first, **which) for which in sample.others if "seed" in which],
+    }
+    for test, one in (("trainings", "fold"), ("seeds", "seed")):
+        if again[test]:
+            value = float(np.mean([alike(other) for other in again[test]]))
+            rows.append((test, value, last, n, _said(value > last)))
+        else:
+            rows.append((test, np.nan, np.nan, n, f"{NOT_RUN}one {one}"))
+    if {"shuffled": True} in sample.others:
+        value = alike(sample.network(first, shuffled=True))
+        rows.append(("labels", value, 0.0, n, _said(value < SIMILAR)))
+    else:
+        reason = "no network of shuffled ages"
+        rows.append(("labels", np.nan, np.nan, n, f"{NOT_RUN}{reason}"))
+    return steps, rows
 
 
 def _outside(sample: Sample, maps: Maps) -> tuple:

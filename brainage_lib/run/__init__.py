@@ -3,7 +3,13 @@
 from brainage_lib.run.chapter import Chapter, open_chapter
 from brainage_lib.run.folder import Run, code_digest, locate, progress, start_run
 from brainage_lib.run.gpus import count_gpus
-from brainage_lib.run.networks import NetworkKey, plan_networks, trained_pairs
+from brainage_lib.run.networks import (
+    NetworkKey,
+    ShuffledKey,
+    plan_networks,
+    plan_shuffled,
+    trained_pairs,
+)
 from brainage_lib.run.profile import (
     SHIPPED,
     GeneratorSettings,
@@ -22,12 +28,14 @@ __all__ = [
     "Profile",
     "QualitySettings",
     "Run",
+    "ShuffledKey",
     "code_digest",
     "count_gpus",
     "load_profile",
     "locate",
     "open_chapter",
     "plan_networks",
+    "plan_shuffled",
     "progress",
     "recipe_reads",
     "scatter",

@@ -49,3 +49,25 @@ def plan_networks(profile: Profile) -> list[NetworkKey]:
         for net in profile.nets
         if seed == min(profile.seeds) or net == "T"
     ]
+
+
+class ShuffledKey(NetworkKey):
+    """A training on shuffled ages: what maps look like where there was nothing to learn.
+
+    It is no network of the run: nothing is predicted with it.
+    """
+
+    @property
+    def place(self) -> str:
+        """Where it lies below the run's ``networks``."""
+        return f"{self.recipe}/{self.mode}/{self.net}-s{self.seed}-shuffled/{self.fold}"
+
+
+def plan_shuffled(profile: Profile) -> list[ShuffledKey]:
+    """List the trainings on shuffled ages that a profile asks for, of its headline's first fold."""
+    recipe, mode = profile.headline["recipe"], profile.headline["mode"]
+    return [
+        ShuffledKey(recipe, mode, net, min(profile.seeds), 0)
+        for net in profile.nets
+        if net in profile.attribution.shuffled_nets
+    ]

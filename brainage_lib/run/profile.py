@@ -137,6 +137,11 @@ class AttributionSettings(_Settings):
         Test scans, spread over all ages, whose maps are kept and tested. Fig. 4 has them all.
     slow_sample : int
         The same for methods that go through the network many times a scan.
+    shuffled_nets : list of {"T", "A"}
+        Networks that are trained once more, on shuffled ages (of one fold): a map that stays as
+        it is then does not show what was learned. None unless given.
+    shuffled_epochs : int, optional
+        Epochs of these trainings, at most; as the other trainings unless given.
     """
 
     methods: list[
@@ -145,6 +150,8 @@ class AttributionSettings(_Settings):
     block: Annotated[int, Field(ge=1, le=5)] = 5
     sample: Annotated[int, Field(ge=2)] = 90
     slow_sample: Annotated[int, Field(ge=2)] = 12
+    shuffled_nets: list[Literal["T", "A"]] = []
+    shuffled_epochs: Positive | None = None
 
 
 class Profile(_Settings):

@@ -16,6 +16,8 @@ HEADS = {
     "randomised": "Random weights",
     "outside": "Outside the brain",
     "trainings": "Two trainings",
+    "seeds": "Two seeds",
+    "labels": "Shuffled ages",
     "deletion": "Deletion",
     "insertion": "Insertion",
     "pointing": "Pointing",
@@ -62,8 +64,10 @@ def trials_table(trials: pd.DataFrame, words: Mapping[tuple[str, int], str], *,
         caption="✓ passes, ✗ fails. Random weights: rank correlation with the map of the network "
         "whose layers were all drawn anew; below 0.5 passes. Outside the brain: share of the map; "
         "less than half of an even map's passes. Two trainings: rank correlation with another "
-        "fold's network; above that with a random one passes. Deletion and insertion: area under "
-        "the curve over that of a map scattered over the brain; above and below 1 pass. Truth, of "
+        "fold's network; two seeds: with that of the same people and another start; above that "
+        "with a random one passes. Shuffled ages: with a network that learned the same scans with "
+        "their ages in another order; below 0.5 passes. Deletion and insertion: area under the "
+        "curve over that of a map scattered over the brain; above and below 1 pass. Truth, of "
         "simulated scans: share of the mean map on the voxels that carry age, and of these among "
         "as many highest; above 95 of 100 scattered maps passes. After the sign: by chance",
         source=source,

@@ -335,7 +335,7 @@ ATTRIBUTION = _schema(
 )
 
 TRIAL_VERDICTS = ("passes", "fails", "not resolvable at this grid", "told")
-"""What a test says of maps; "told": a number without a limit."""
+"""What a test says of maps; "told": a number without a limit. Else "not run: " and the reason."""
 
 TRIALS = _schema(
     "trials of maps",
@@ -350,7 +350,9 @@ TRIALS = _schema(
         # What a map gets that knows nothing.
         "chance": _number("as the value", nullable=True),
         "n_scans": _count(),
-        "verdict": _one_of(*TRIAL_VERDICTS),
+        "verdict": Column(
+            str, Check.str_matches(rf"^({'|'.join(TRIAL_VERDICTS)}|not run: .+)$"), coerce=True
+        ),
     },
     unique=["mode", "net", "method", "block", "test"],
 )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -24,7 +24,15 @@ from brainage_lib.models import (
     network_facts,
     open_network,
 )
-from brainage_lib.run import NetworkKey, Profile, Run, code_digest, plan_networks, progress
+from brainage_lib.run import (
+    NetworkKey,
+    Profile,
+    Run,
+    ShuffledKey,
+    code_digest,
+    plan_networks,
+    progress,
+)
 from brainage_lib.tables import PREDICTIONS, SPLITS, choose, read_table, write_table
 from brainage_lib.train.baseline import DESCRIPTION, fit_baseline
 from brainage_lib.train.fit import fit_network
@@ -123,14 +131,11 @@ def fit_networks(run: Run, keys: Sequence[NetworkKey] | None = None) -> pd.DataF
     plan = plan_networks(run.profile) if keys is None else list(keys)
     rows = []
     for number, key in enumerate(plan, start=1):
-        roles = _roles(splits, key)
-        sets = {
-            role: manifest[manifest["scan_id"].map(roles).eq(role)]
-            for role in ("train", "validation")
-        }
+        sets = sets_of(manifest, splits, key)
         which = f"recipe {key.recipe}, {key.mode} mode, {key.net}, seed {key.seed}, fold {key.fold}"
         label = f"{which} ({number} of {len(plan)})"
-        _fit(run, key, sets, label)
+        recipe = load_recipe(key.recipe)
+        fit_key(run, key, sets, train_settings(run.profile, recipe), label)
         rows.append(_describe(run, key, sets))
     return pd.DataFrame(rows)
 
@@ -223,7 +228,10 @@ def training_seed(key: NetworkKey) -> int:
     Networks that begin with the same weights and see the scans in the same order would err
     alike, which is just what is compared when T, A and a second T are stacked.
     """
-    words = json.dumps([key.mode, key.net, key.seed, key.fold]).encode()
+    parts = [key.mode, key.net, key.seed, key.fold]
+    if isinstance(key, ShuffledKey):
+        parts.append("shuffled")
+    words = json.dumps(parts).encode()
     return int.from_bytes(hashlib.sha256(words).digest()[:4], "big")
 
 
@@ -232,11 +240,43 @@ def _roles(splits: pd.DataFrame, key: NetworkKey) -> dict[str, str]:
     return dict(zip(rows["scan_id"], rows["role"], strict=True))
 
 
-def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -> None:
+def sets_of(
+    manifest: pd.DataFrame, splits: pd.DataFrame, key: NetworkKey
+) -> dict[str, pd.DataFrame]:
+    """Rows of the scans that a training learns from (``train``) and stops by (``validation``)."""
+    roles = _roles(splits, key)
+    return {
+        role: manifest[manifest["scan_id"].map(roles).eq(role)] for role in ("train", "validation")
+    }
+
+
+def fit_key(
+    run: Run,
+    key: NetworkKey,
+    sets: dict[str, pd.DataFrame],
+    settings: TrainSettings,
+    label: str,
+    facts: Mapping[str, str] | None = None,
+) -> None:
+    """Train one network unless it is there with these very inputs.
+
+    Parameters
+    ----------
+    run : Run
+    key : NetworkKey
+    sets : dict of role to DataFrame
+        Columns scan_id and age, as of `sets_of`.
+    settings : TrainSettings
+    label : str
+        Of the lines of progress.
+    facts : mapping of str to str, optional
+        Put into the file of weights.
+    """
     recipe = load_recipe(key.recipe)
     settings = train_settings(run.profile, recipe)
     read = volumes_of(key.net, recipe.reads)
     volumes = digest_file(run.path("volumes", read, "index.csv"))
+    volumes = digest_file(run.path("volumes", VOLUMES[key.net], "index.csv"))
     content = {
         "settings": asdict(settings),
         "recipe": asdict(recipe),
@@ -247,7 +287,7 @@ def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -
         },
         "code": code_digest(_network_code(recipe), *_CODE),
     }
-    folder = run.network_folder(*key)
+    folder = run.path("networks", key.place)
     place = folder.relative_to(run.folder).as_posix()
     outputs = [f"{place}/{name}" for name in ("weights.safetensors", "log.csv")]
     if run.up_to_date(place, content, outputs):
@@ -268,6 +308,7 @@ def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -
     }
     with torch.device("meta"):
         facts = network_facts(make_network(recipe.network, shape, channels))
+        described = network_facts(make_network(recipe.network, shape, recipe.channels))
     fit_network(
         make_model,
         pairs["train"],
@@ -279,7 +320,8 @@ def _fit(run: Run, key: NetworkKey, sets: dict[str, pd.DataFrame], label: str) -
         device=run.profile.device,
         identity=volumes,
         metadata={
-            **facts,
+            **described,
+            **(facts or {}),
             **{name: str(value) for name, value in key._asdict().items() if name != "seed"},
             "reads": read,
             "grid_mm": str(run.profile.grid_mm),

@@ -18,6 +18,7 @@ from brainage_lib.imaging import grid
 from brainage_lib.models import count_parameters, make_network
 from brainage_lib.models.synthesis import windows
 from brainage_lib.run import GeneratorSettings, Profile, plan_networks
+from brainage_lib.run import Profile, ShuffledKey, plan_networks, plan_shuffled
 from brainage_lib.tables import examine_manifest
 from brainage_lib.train.aicbv import BASELINE_PEOPLE, SCORED_PEOPLE
 from brainage_lib.train.cohort import train_settings
@@ -162,6 +163,7 @@ def _jobs(profile: Profile, rows: int) -> dict[str, int]:
         "synthesise AICBV": parts,
         "train the generator": int(parts > 0),
         "train a network": len(plan_networks(profile)),
+        "train a network on shuffled ages": len(plan_shuffled(profile)),
         "chapters": CHAPTERS,
         "pages": 1,
     }
@@ -189,6 +191,7 @@ def _disk(profile: Profile, table: pd.DataFrame) -> dict[str, float]:
         "networks": sum(weights[key.recipe] + n * (128 * 4 + 8) for key in plan),
         # Weights, Adam's two moments and the best weights so far.
         "checkpoints while training": 4.0 * max(weights.values()) * len(plan),
+        "networks of shuffled ages": sum(weights[key.recipe] for key in plan_shuffled(profile)),
         # float16, of up to nine decades, three kinds, and one map a fold.
         "attribution": 2.0 * voxels * (3 * 9 + profile.folds) * len(profile.nets)
         * len(profile.modes),
@@ -268,9 +271,11 @@ def _work(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
     count = sum(1 for _ in windows(padded, sides, int(settings.overlap * settings.patch)))
     rows.append(("synthesis", settings.size, (n + SCORED_PEOPLE) * count * patch))
     controls = int(table["diagnosis"].eq(CONTROL).sum())
-    for key in plan_networks(profile):
+    for key in (*plan_networks(profile), *plan_shuffled(profile)):
         recipe = load_recipe(key.recipe)
         epochs = train_settings(profile, recipe).epochs
+        if isinstance(key, ShuffledKey):
+            epochs = min(epochs, profile.attribution.shuffled_epochs or epochs)
         paper = key.mode == "paper"
         learned = controls if profile.patients == "apart" or not paper else n
         # Paper mode: eight partitions of ten, one to stop by. Sound mode: a seventh to stop by.
