@@ -298,6 +298,21 @@ write_table(statements, run.path("attribution", "statements.csv"), STATEMENTS)
 show.statements_table(statements, words, source=run.source)
 
 # %% [markdown]
+# The same of the recorded run; of few people nothing is told, and scans are counted in fives.
+
+# %%
+real = recorded.table("statements", **kind) if kind else None
+if real is None:
+    told = show.Note(
+        show.NO_RECORDING if not recorded else "No statement about regions is recorded"
+    )
+else:
+    kinds = real[["method", "block"]].drop_duplicates().itertuples(index=False, name=None)
+    names = {key: explain.Look(*key).words for key in kinds}
+    told = show.statements_table(real, names, source=recorded.source, name="statements-recorded")
+told
+
+# %% [markdown]
 # ## Against the paper
 #
 # | what the paper says | what we see | why they differ |

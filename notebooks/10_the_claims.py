@@ -49,7 +49,9 @@ seen = stats.observe(
 )
 seen |= stats.tell_statements(read_table(run.path("attribution/statements.csv"), STATEMENTS))
 real = recorded.table("ledger", recipe=kind["recipe"]) if kind else None
-told = None if real is None else real.set_index("id")["this_run"]
+told = None if real is None else real.set_index("id")["this_run"].to_dict()
+if told is not None:
+    told |= stats.tell_statements(recorded.table("statements", **kind))
 ledger = stats.ledger(recorded=told, this_run=seen)
 write_table(ledger, run.path("ledger.csv"), LEDGER)
 

@@ -75,7 +75,7 @@ CHAPTERS = {
     "08_where_the_networks_look": Chapter(
         ("05_vgg8_training",),
         ("attribution/groups.csv", "attribution/statements.csv"),
-        ("table1.csv", "attribution.csv", "overlap.csv", "maps-*.npz"),
+        ("table1.csv", "attribution.csv", "overlap.csv", "statements.csv", "maps-*.npz"),
     ),
     "09_does_cbv_help": Chapter(
         ("05_vgg8_training", "06_stacking_and_anova"),
@@ -85,7 +85,7 @@ CHAPTERS = {
     "10_the_claims": Chapter(
         ("06_stacking_and_anova", "07_by_age_and_study", "08_where_the_networks_look"),
         ("ledger.csv",),
-        ("table1.csv", "ledger.csv"),
+        ("table1.csv", "ledger.csv", "statements.csv"),
     ),
     "00_one_scan": Chapter(("06_stacking_and_anova",)),
 }

@@ -81,6 +81,9 @@ def predict_command(
     native_maps: Annotated[
         bool, typer.Option("--native-maps", help="Write AICBV, mask and attribution on the scan.")
     ] = False,
+    viewer: Annotated[
+        bool, typer.Option("--viewer", help="Put brains to turn into the reports (1 to 4 MB each).")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     participant_label: Annotated[
         list[str] | None, typer.Option("--participant-label", "--participant_label",
@@ -117,15 +120,19 @@ def predict_command(
         raise WrongUsage("--part is of a table of scans, or of the level participant")
     if level is not None:
         _bids(scan, bids_out, level, labels, session_label or [], state, native_maps, share,
+    extras = {"native-maps": native_maps, "viewer": viewer}
+    wanted = ("report", *(name for name, asked in extras.items() if asked))
+        _bids(scan, bids_out, level, labels, session_label or [], state, wanted,
               (model, device, nprocs, mem, work))  # fmt: skip
     elif several:
         if out is None:
             raise WrongUsage("a table of scans needs --out, the folder for results")
         _table(Path(scan), out, native_maps, as_json, share, (model, device, nprocs, mem, work))
+        _table(Path(scan), out, wanted, as_json, (model, device, nprocs, mem, work))
     else:
-        if native_maps and out is None:
-            raise WrongUsage("--native-maps needs --out, the folder to write them to")
-        _one((scan, age, sex, state), out, native_maps, as_json, (model, device, work))
+        if len(wanted) > 1 and out is None:
+            raise WrongUsage(f"--{wanted[1]} needs --out, the folder to write to")
+        _one((scan, age, sex, state), out, wanted, as_json, (model, device, work))
 
 
 def make_room(out: Path | None) -> None:
@@ -159,6 +166,9 @@ def _share(part: str | None) -> tuple[int, int] | None:
 
 
 def _one(asked: tuple, out: Path | None, native_maps: bool, as_json: bool, how: tuple) -> None:
+def _one(
+    asked: tuple, out: Path | None, wanted: tuple[str, ...], as_json: bool, how: tuple
+) -> None:
     from brainage_lib.cli.results import write_results
     from brainage_lib.errors import BadImage
     from brainage_lib.files import write_json
@@ -177,7 +187,6 @@ def _one(asked: tuple, out: Path | None, native_maps: bool, as_json: bool, how: 
         if out is not None:
             stem = out / found.scan_id
             where = {**scan, "t1w_state": found.t1w_state, "folder": folder, "cache": str(cache)}
-            wanted = ("report", *(["native-maps"] if native_maps else []))
             write_results(model, found, stem, where | {"wanted": wanted})
             write_json(f"{stem}_prediction.json", found.json())
     if as_json:
@@ -197,6 +206,7 @@ def _table(
     manifest: Path, out: Path, native_maps: bool, as_json: bool, share: tuple[int, int] | None,
     how: tuple,
 ) -> None:  # fmt: skip
+def _table(manifest: Path, out: Path, wanted: tuple[str, ...], as_json: bool, how: tuple) -> None:
     import pandas as pd
 
     from brainage_lib.cli.results import write_batch
@@ -208,6 +218,7 @@ def _table(
     if share:
         _end(done, out, quiet=as_json)
         return
+    done = _run(jobs, out, wanted, "_prediction.json", how)
     done.results |= aside
     # The order of the manifest, with the bad rows where they stand in it.
     lines = pd.read_csv(manifest, dtype=str, keep_default_na=False, skip_blank_lines=False)
@@ -230,6 +241,7 @@ def _place(name: str, first: dict[str, int]) -> int:
 def _bids(
     dataset: str, out: Path, level: str, participants: list[str], sessions: list[str],
     state: str | None, native_maps: bool, share: tuple[int, int] | None, how: tuple,
+    state: str | None, wanted: tuple[str, ...], how: tuple,
 ) -> None:  # fmt: skip
     from brainage_lib import __version__
     from brainage_lib.cli.results import write_batch, write_bids, write_bids_table
@@ -241,9 +253,9 @@ def _bids(
         raise WrongUsage(f"level {level!r} is none of {', '.join(BIDS_LEVELS)}")
     jobs = bids_jobs(dataset, participants, sessions, state)
     if level == "participant":
-        wanted = ("report", "bids", *(["native-maps"] if native_maps else []))
         write_bids(out, Path(dataset), __version__)
         done = _run(jobs, out, wanted, BIDS_RESULT, how, share)
+        done = _run(jobs, out, (*wanted, "bids"), BIDS_RESULT, how)
     else:
         places = {job.scan["scan_id"]: out / f"{job.stem}{BIDS_RESULT}" for job in jobs}
         done = Done({name: read_json(file) for name, file in places.items() if file.is_file()})

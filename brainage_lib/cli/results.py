@@ -11,9 +11,13 @@ from brainage_lib.files import replacing, write_json, write_text
 if TYPE_CHECKING:
     from brainage_lib.predict import Model, Prediction
     from brainage_lib.predict.batch import Done
+    from brainage_lib.show.viewer import Viewer
 
 MAPS = {"aicbv": "AICBV", "mask": "brain", "T": "Grad-CAM of the network T",
         "A": "Grad-CAM of the network A, on AICBV"}  # fmt: skip
+MAPS = {"aicbv": "AICBV", "mask": "brain", "T": "Grad-CAM of the T1w network",
+        "A": "Grad-CAM of the AICBV network"}  # fmt: skip
+ONE = "this scan"
 
 
 def write_results(model: Model, found: Prediction, stem: Path, scan: dict[str, Any]) -> None:
@@ -27,28 +31,29 @@ def write_results(model: Model, found: Prediction, stem: Path, scan: dict[str, A
         Beginning of the files' names.
     scan : dict
         The manifest row with ``folder``, ``cache`` and ``wanted``: words among "report",
-        "native-maps", "bids".
+        "viewer" (in the report), "native-maps", "bids".
     """
     from brainage_lib.predict import attribution
 
     maps = attribution(model, found) if found.predicted_age is not None else {}
     if "report" in scan["wanted"]:
-        _write_report(model, found, maps, stem)
+        _write_report(model, found, maps, stem, "viewer" in scan["wanted"])
     if "native-maps" in scan["wanted"] and maps and scan["folder"]:
         _write_maps(model, found, maps, stem, scan)
 
 
-def _write_report(model: Model, found: Prediction, maps: dict, stem: Path) -> None:
+def _write_report(model: Model, found: Prediction, maps: dict, stem: Path, turnable: bool) -> None:
     from functools import partial
 
     from brainage_lib import show
     from brainage_lib.imaging import grid
     from brainage_lib.report import scan_page, scan_pdf
 
-    planes, where = None, None
+    planes, where, viewer = None, None, None
     if found.t1w is not None:
         affine = grid(model.run.profile.grid_mm).affine
         planes = show.scan_planes(found.t1w, affine, found.aicbv, maps)
+        viewer = _viewer(model, found, maps) if turnable else None
     if found.predicted_age is not None and model.reference["ages"]:
         known = found.interval_low is not None
         where = {
@@ -58,10 +63,37 @@ def _write_report(model: Model, found: Prediction, maps: dict, stem: Path) -> No
             "age": found.age,
         }
     svg = show.age_among(**where) if where else None
-    write_text(f"{stem}_report.html", scan_page(found, planes, svg))
+    write_text(f"{stem}_report.html", scan_page(found, planes, svg, viewer))
     draw = partial(show.draw_age_among, **where) if where else None
     with replacing(f"{stem}_report.pdf") as temporary:
         temporary.write_bytes(scan_pdf(found, planes, draw))
+
+
+def _viewer(model: Model, found: Prediction, maps: dict) -> Viewer:
+    """Make a viewer that a page can hold in itself."""
+    import numpy as np
+
+    from brainage_lib import show
+    from brainage_lib.imaging import grid
+
+    settings = model.run.profile
+    # Voxels of 1 mm would make a page of 20 MB.
+    step = 2 if settings.grid_mm == 1 else 1
+    grounds = {"t1w": found.t1w} | ({} if found.aicbv is None else {"cbv": found.aicbv})
+    volumes = [
+        {kind: {ONE: np.asarray(volume)[::step, ::step, ::step]} for kind, volume in some.items()}
+        for some in (grounds, maps)
+    ]
+    return show.brain_viewer(
+        *volumes,
+        {ONE: 1},
+        grid(settings.grid_mm).affine @ np.diag([step, step, step, 1]),
+        folder=None,
+        words={"t1w": "T1w", "cbv": "AICBV (ml/100 ml)", **MAPS},
+        source="this scan",
+        small_groups=True,
+        name="scan",
+    )
 
 
 def _write_maps(

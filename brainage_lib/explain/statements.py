@@ -16,6 +16,7 @@ from brainage_lib.explain.regions import DENTATE_MM, Atlas, atlas, region_shares
 from brainage_lib.explain.sample import CAMS, Look, Maps, Sample
 from brainage_lib.explain.sanity import overlap
 from brainage_lib.explain.trials import COARSE_MM, UNRESOLVED
+from brainage_lib.run import Run
 from brainage_lib.tables import STATEMENTS
 
 SURROGATES, SHUFFLES = 99, 1999
@@ -25,6 +26,9 @@ YOUNG, OLD = 40.0, 60.0
 
 CENTRAL = ("deep grey", "brain stem", "cerebellum")
 """Our reading of "central and lower brain"."""
+
+NEEDED = {"young": ("young",), "all": ("all",), "change": ("young", "old")}
+"""Groups of scans that a statement is about."""
 
 
 class Claim(NamedTuple):
@@ -105,6 +109,30 @@ def try_statements(
     return table.reindex(columns=list(STATEMENTS.columns)).fillna({"reason": ""})
 
 
+def count_people(run: Run, statements: pd.DataFrame) -> list[int]:
+    """Count the people of whom each row speaks; of a change with age, those of the smaller group.
+
+    Parameters
+    ----------
+    run : Run
+        That the statements are of.
+    statements : DataFrame
+        Schema ``STATEMENTS``.
+    """
+    about = {(claim.finding, claim.words): claim.about for claim in CLAIMS}
+    samples: dict[tuple[str, str], Sample] = {}
+    counts = []
+    for row in statements.itertuples():
+        # What is said of both networks is said of the same scans.
+        which = row.net.split()[0], row.mode
+        if which not in samples:
+            samples[which] = Sample(run, *which)
+        groups = _groups(samples[which].scans(Look(row.method, int(row.block))))
+        needed = NEEDED[about.get((row.finding, row.statement), "all")]
+        counts.append(min(groups[name]["participant_id"].nunique() for name in needed))
+    return counts
+
+
 def _cell(look: Look, mm: float) -> float:
     if look.method in CAMS:
         return cell_mm(mm, look.block)
@@ -114,8 +142,8 @@ def _cell(look: Look, mm: float) -> float:
 def _claim(claim: Claim, sample: Sample, maps: Maps, regions: Atlas, seed: int) -> dict:
     row = {"finding": claim.finding, "net": claim.net, "statement": claim.words}
     cell, width = _cell(maps.look, sample.grid.mm), regions.width_mm(*claim.regions)
-    groups = _groups(maps)
-    needed = {"young": ["young"], "all": ["all"], "change": ["young", "old"]}[claim.about]
+    groups = _groups(maps.scans)
+    needed = NEEDED[claim.about]
     n = sum(len(groups[name]) for name in needed)
     if cell > min(width, COARSE_MM):
         reason = f"the region is {width:.0f} mm wide, a cell of this map {cell:g} mm"
@@ -129,11 +157,9 @@ def _claim(claim: Claim, sample: Sample, maps: Maps, regions: Atlas, seed: int) 
     return row | _more(claim, sample, maps, regions, groups[needed[0]], seed)
 
 
-def _groups(maps: Maps) -> dict[str, pd.DataFrame]:
-    age = maps.scans["age"]
-    return {
-        "all": maps.scans, "young": maps.scans[age < YOUNG], "old": maps.scans[age >= OLD],
-    }  # fmt: skip
+def _groups(scans: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    age = scans["age"]
+    return {"all": scans, "young": scans[age < YOUNG], "old": scans[age >= OLD]}
 
 
 def _brain(sample: Sample, scan_ids) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -36,6 +37,15 @@ class Planes(Protocol):
     png: bytes
 
 
+class Turnable(Protocol):
+    """A viewer with all that it needs: `show.Viewer` has these fields."""
+
+    scripts: tuple[str, ...]
+
+    def html(self) -> str:
+        """Return what goes into the page."""
+
+
 @cache
 def _environment() -> Environment:
     # Everything that is put in is escaped: a name in a manifest is text, whatever it holds.
@@ -50,7 +60,10 @@ def _style() -> Markup:
 
 
 def scan_page(
-    found: Prediction, planes: Planes | None = None, ages_svg: bytes | None = None
+    found: Prediction,
+    planes: Planes | None = None,
+    ages_svg: bytes | None = None,
+    viewer: Turnable | None = None,
 ) -> str:
     """Write the page of one scan.
 
@@ -61,11 +74,14 @@ def scan_page(
         Of `show.scan_planes`.
     ages_svg : bytes, optional
         Of `show.age_among`.
+    viewer : Viewer, optional
+        Of `show.brain_viewer` without a folder: one that holds everything.
 
     Returns
     -------
     str
-        HTML with everything inside; a policy in its head forbids any request.
+        HTML with everything inside; a policy in its head forbids any request, and any code but
+        the viewer's own.
     """
     return _environment().get_template("scan.html").render(
         result=found.json(),
@@ -73,10 +89,23 @@ def scan_page(
         methods=methods(found),
         not_clinical=NOT_CLINICAL,
         style=_style(),
+        # Nothing in it comes from outside.
+        policy=Markup(_policy(viewer)),
+        viewer=viewer and Markup(viewer.html()),
         planes=planes,
         planes_png=planes and _inline("image/png", planes.png),
         ages_svg=ages_svg and _inline("image/svg+xml", ages_svg),
     )  # fmt: skip
+
+
+def _policy(viewer: Turnable | None) -> str:
+    """Say what a browser may do with the page: code runs only if its digest is named here."""
+    rules = ["default-src 'none'", "img-src data:", "style-src 'unsafe-inline'"]
+    if viewer is not None and viewer.scripts:
+        digests = [hashlib.sha256(code.encode()).digest() for code in viewer.scripts]
+        named = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+        rules.append(f"script-src {named}")
+    return "; ".join(rules)
 
 
 def _inline(kind: str, content: bytes) -> str:

@@ -34,6 +34,7 @@ NEEDED = {
     "table2.csv": "07_by_age_and_study",
     "table3.csv": "07_by_age_and_study",
     "attribution/groups.csv": "08_where_the_networks_look",
+    "attribution/statements.csv": "08_where_the_networks_look",
     "cbv/ladder.csv": "09_does_cbv_help",
     "ledger.csv": "10_the_claims",
 }

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from brainage_lib.errors import BadInput
-from brainage_lib.report.recorded_tables import Finished
+from brainage_lib.report.recorded_tables import ROUNDED_TO, Finished
 from brainage_lib.stats.disclosure import LEAST, LEAST_QUANTILES, LEAST_TAILS, exposed_cells
 from brainage_lib.tables import DECADES, age_group, decade, read_table
 from brainage_lib.tables.recorded import CARD, RECORDED
@@ -82,6 +82,8 @@ def faults(folder: Path, names: Names | None = None) -> list[str]:
         found += _quantiles(tables["error_quantiles"])
     if "age_density" in tables and tables["age_density"]["n_scans"].lt(LEAST).any():
         found.append(f"age_density.csv: a cell of fewer than {LEAST} scans")
+    if "statements" in tables and (tables["statements"]["n_scans"] % ROUNDED_TO).gt(0).any():
+        found.append(f"statements.csv: a count of scans that is no multiple of {ROUNDED_TO}")
     return found + _maps(folder, tables.get("attribution"))
 
 
@@ -174,7 +176,7 @@ def _numbers(table: pd.DataFrame) -> list[str]:
     about = ("n_scans", "n_participants", "n_validation", "mae", "mae_low", "mae_high", "kl",
              "age_mean", "age_sd", "shared_participants", "validation_mae", "mass_outside",
              "sagittal", "coronal", "axial", "outside", "q05", "q25", "q50", "q75",
-             "q95")  # fmt: skip
+             "q95", "value", "null_low", "null_high", "p")  # fmt: skip
     return [name for name in about if name in table]
 
 
@@ -227,6 +229,12 @@ def _follows(name: str, table: pd.DataFrame, finished: Finished) -> list[str]:
         for mode, rows in table.groupby("mode"):
             members = finished.tested[finished.tested["mode"] == mode]
             found += _rests(rows, members, "decade")
+    elif name == "statements":
+        few = finished.statements
+        few = few[few["n_participants"] < LEAST]
+        key = RECORDED[name].unique
+        if few.merge(table.loc[~table["hidden"], key], on=key).shape[0]:
+            found.append(f"what is said of fewer than {LEAST} participants is shown")
     elif name == "cohort":
         cells = table[(table["who"] == "controls") & (table["sex"] != "all")]
         cells = cells[cells["decade"] != "all"]

@@ -24,6 +24,7 @@ from brainage_lib.tables import (
     QUALITY,
     SPLIT_SCORES,
     SPLITS,
+    STATEMENTS,
     TABLE1,
     TABLE2,
     TABLE3,
@@ -32,6 +33,10 @@ from brainage_lib.tables import (
 )
 
 CONTROL = "control"
+TOO_FEW = f"of fewer than {LEAST} participants nothing is told"
+ROUNDED_TO = 5
+"""Counts of scans by age that stand beside others are rounded down to multiples of this."""
+
 SOUND_PARTITIONS = {"test": 0, "validation": 1, "train": 2}
 """Numbers that the split scores give to the roles of a fold."""
 
@@ -105,6 +110,15 @@ class Finished:
         keys = pd.MultiIndex.from_frame(table[["mode", "decade"]])
         return table.assign(n_participants=people.reindex(keys).to_numpy())
 
+    @property
+    def statements(self) -> pd.DataFrame:
+        """What the maps say to the paper's statements, with their number of participants."""
+        from brainage_lib.explain.statements import count_people
+
+        table = read_table(self.run.path("attribution", "statements.csv"), STATEMENTS)
+        recipe = self.run.profile.headline["recipe"]
+        return table.assign(recipe=recipe, n_participants=count_people(self.run, table))
+
 
 def collect(finished: Finished) -> dict[str, pd.DataFrame]:
     """Make the tables of `RECORDED` from a finished run.
@@ -147,6 +161,7 @@ def collect(finished: Finished) -> dict[str, pd.DataFrame]:
             maps, finished.tested, "decade", key=["mode"], kept=["recipe", "net"]
         ),
         "overlap": _overlap(finished, maps),
+        "statements": _statements(finished.statements),
     }
 
 
@@ -237,3 +252,15 @@ def _overlap(finished: Finished, maps: pd.DataFrame) -> pd.DataFrame:
         parts.append(kept.assign(recipe=recipe, mode=mode))
     table = pd.concat(parts, ignore_index=True)
     return table.assign(overlap=np.round(table["overlap"], 4))
+
+
+def _statements(table: pd.DataFrame) -> pd.DataFrame:
+    """Hide what is said of few people; of the others say about how many scans it is."""
+    hidden = table.pop("n_participants") < LEAST
+    tried = hidden & table["p"].notna()
+    table.loc[tried, "outcome"] = "not tested"
+    table.loc[hidden & table["outcome"].eq("not tested"), "reason"] = TOO_FEW
+    for column in ("value", "null_low", "null_high", "p"):
+        table[column] = table[column].mask(hidden)
+    rounded = table["n_scans"] // ROUNDED_TO * ROUNDED_TO
+    return table.assign(n_scans=rounded.astype("Int64").mask(hidden), hidden=hidden)

@@ -184,16 +184,20 @@ def region_figure(
 
 
 def statements_table(
-    statements: pd.DataFrame, words: Mapping[tuple[str, int], str], *, source: str
+    statements: pd.DataFrame,
+    words: Mapping[tuple[str, int], str],
+    *,
+    source: str,
+    name: str = "statements",
 ) -> Table:
     """Show the paper's statements about regions, each with its number and its null.
 
     Parameters
     ----------
     statements : DataFrame
-        Schema ``STATEMENTS``.
+        Schema ``STATEMENTS``, or a recording's table of them.
     words : mapping of (method, block) to str
-    source : str
+    source, name : str
     """
     rows = []
     for row in statements.to_dict("records"):
@@ -209,7 +213,7 @@ def statements_table(
                 else NOTHING,
                 "p": p_value(row["p"]) if tried else NOTHING,
                 "outcome": row["outcome"] + ("" if tried else f": {row['reason']}"),
-                "n": str(row["n_scans"]),
+                "n": NOTHING if pd.isna(row["n_scans"]) else str(row["n_scans"]),
             }
         )
     columns = {"method": "Method", "value": "Measure", "null": "By chance", "p": "p",
@@ -227,7 +231,7 @@ def statements_table(
         "direction, without correction for their number. A region narrower than a cell of the map "
         "is refused",
         source=source,
-        name="statements",
+        name=name,
     )
     return Table(shown.title, shown.caption, shown.alt, statements, shown.name, shown.cells)
 

@@ -1,5 +1,6 @@
 // Runs beside one .brain-viewer element, whose JSON says which volumes there are. Nothing is
 // loaded before the reader asks for it; then niivue, once a page, and a volume when it is shown.
+// A page that is one file holds both in itself, niivue compressed.
 (function () {
   const box = document.currentScript.parentElement.querySelector(".brain-viewer");
   const facts = JSON.parse(box.querySelector("script[type='application/json']").textContent);
@@ -20,6 +21,19 @@
       tag.onerror = () => failed(new Error(`${url} is not beside this page`));
       document.head.append(tag);
     });
+
+  async function library() {
+    const held = find("niivue");
+    if (!held) return script("niivue.umd.js");
+    Object.assign(window.brainageVolumes, JSON.parse(find("volumes").textContent));
+    const bytes = Uint8Array.from(atob(held.textContent), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const tag = document.createElement("script");
+    tag.textContent = await new Response(stream).text();
+    document.head.append(tag);
+    // A browser whose policy forbids the code says nothing by itself.
+    if (!window.niivue) throw new Error("this browser does not run the code in the page");
+  }
 
   async function volume(name, options) {
     if (!window.brainageVolumes[name]) await script(`viewer/${name}.js`);
@@ -148,7 +162,7 @@
     try {
       if (!document.createElement("canvas").getContext("webgl2"))
         throw new Error("this browser has no WebGL 2");
-      if (!window.niivue) await script("niivue.umd.js");
+      if (!window.niivue) await library();
       find("tools").hidden = false;
       find("stage").hidden = false;
       nv = new niivue.Niivue({

@@ -12,6 +12,7 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -62,24 +63,35 @@ class Viewer(Shown):
         What can be chosen as ground, and as map over it: key to words.
     threshold : int
         In percent of the largest value, at the beginning.
+    volumes : dict of str to str
+        Volumes that the page holds in itself, by file name: compressed NIfTI in base64. The
+        page then holds niivue, too, and needs no file beside it; empty where they lie there.
     """
 
     groups: list[dict] = field(default_factory=list)
     unders: dict[str, str] = field(default_factory=dict)
     overs: dict[str, str] = field(default_factory=dict)
     threshold: int = 50
+    volumes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """All code that runs in a page that holds everything, for its policy."""
+        if not self.groups:
+            return ()
+        return _own_code(), *([gzip.decompress(_niivue()).decode()] if self.volumes else [])
 
     def html(self) -> str:
         """Return the viewer; without scripts it says where its numbers are."""
         if not self.groups:
             return self._figure('<p class="shown-note">No group is large enough to be shown.</p>')
         facts = json.dumps({"base": BASE, "groups": self.groups}, ensure_ascii=False)
-        code = files("brainage_lib.show").joinpath("viewer.js").read_text(encoding="utf-8")
+        size = "" if self.volumes else " (1 MB is loaded)"
         body = (
             f'<div class="brain-viewer"><script type="application/json">'
             f"{facts.replace('<', chr(92) + 'u003c')}</script>"
-            '<p hidden><button type="button" data-part="start">Open the viewer (1 MB is loaded)'
-            "</button></p>"
+            f'{self._inside()}<p hidden><button type="button" data-part="start">Open the viewer'
+            f"{size}</button></p>"
             f'<div data-part="tools" hidden>{self._tools()}</div>'
             '<div data-part="stage" hidden><canvas data-part="canvas" tabindex="0" '
             f'role="application" aria-label="{html.escape(self.alt)} Arrow keys move left, right, '
@@ -89,7 +101,17 @@ class Viewer(Shown):
         )
         return VIEWER_STYLE + self._figure(body).replace(
             'class="shown"', 'class="shown shown-viewer"', 1
-        ).replace("</figure>", f"<script>{code}</script></figure>")
+        ).replace("</figure>", f"<script>{_own_code()}</script></figure>")
+
+    def _inside(self) -> str:
+        """Blocks of data with what other pages have beside them."""
+        if not self.volumes:
+            return ""
+        niivue = base64.b64encode(_niivue()).decode()
+        return (
+            f'<script type="application/json" data-part="volumes">{json.dumps(self.volumes)}'
+            f'</script><script type="text/plain" data-part="niivue">{niivue}</script>'
+        )
 
     def _tools(self) -> str:
         last = len(self.groups) - 1
@@ -106,6 +128,17 @@ class Viewer(Shown):
                 _select("View", "view", views),
             ]
         )
+
+
+@cache
+def _own_code() -> str:
+    return files("brainage_lib.show").joinpath("viewer.js").read_text(encoding="utf-8")
+
+
+@cache
+def _niivue() -> bytes:
+    """Read niivue, compressed; a test holds it against the file that npm brings."""
+    return files("brainage_lib.show").joinpath("niivue.umd.js.gz").read_bytes()
 
 
 def _slider(label: str, part: str, last: int, step: int, value: int, *, hidden: bool) -> str:
@@ -132,7 +165,7 @@ def brain_viewer(
     sizes: Mapping[str, int],
     affine: np.ndarray,
     *,
-    folder: Path,
+    folder: Path | None,
     words: Mapping[str, str],
     source: str,
     small_groups: bool,
@@ -151,8 +184,9 @@ def brain_viewer(
         Scans of each group, in the order in which they are shown.
     affine : (4, 4) array
         Of all volumes.
-    folder : Path
-        Where the volumes are written; the pages are built with what lies there.
+    folder : Path or None
+        Where the volumes are written; the pages are built with what lies there. With None the
+        viewer holds them, and niivue, in itself: for a page that is one file.
     words : mapping of kind to str
         What the reader calls each ground and map.
     source : str
@@ -164,7 +198,7 @@ def brain_viewer(
     name : str
         Begins the file names.
     """
-    groups, rows = [], []
+    groups, rows, held = [], [], {}
     for label, n in sizes.items():
         if n < FEW and not small_groups:
             continue
@@ -176,19 +210,30 @@ def brain_viewer(
             if kind in maps:
                 volume = volume / max(float(volume.max()), 1e-12)
             file = f"{name}-{kind}-{label}".replace("–", "-").replace(" ", "-")
-            size = _write(folder / f"{file}.js", file, volume, affine)
+            code = _packed(volume, affine)
+            if folder is None:
+                held[file] = code
+            else:
+                text = f'(window.brainageVolumes=window.brainageVolumes||{{}})["{file}"]="{code}";'
+                write_text(folder / f"{file}.js", f"{text}\n")
             volumes[kind] = file
-            rows.append({"group": label, "n_scans": n, "volume": words[kind], "bytes": size})
+            rows.append({"group": label, "n_scans": n, "volume": words[kind], "bytes": len(code)})
         groups.append({"label": label, "n": n, "few": n < FEW, "volumes": volumes})
     total = sum(group["n"] for group in groups)
     finely = f" Maps see {'; '.join(resolutions)}." if resolutions else ""
     left_out = "" if small_groups else " Groups of fewer than ten scans are left out."
+    one = total == 1
+    what = (
+        "The volumes of one scan and, over them, maps"
+        if one
+        else ("Mean volumes of each group and, over them, mean maps")
+    )
+    grouped = "" if one else f": {count(len(groups), 'group')}, n = {count(total, 'scan')}"
     return Viewer(
-        f"Turn it yourself: {count(len(groups), 'group')}, n = {count(total, 'scan')}",
+        f"Turn it yourself{grouped}",
         captioned(
-            "Mean volumes of each group and, over them, mean maps in units of their largest "
-            f"value; only what is above the threshold is drawn. n = {count(total, 'scan')}."
-            f"{left_out}{finely}",
+            f"{what} in units of their largest value; only what is above the threshold is drawn. "
+            f"n = {count(total, 'scan')}.{left_out}{finely}",
             source,
         ),
         "Brain volumes in three planes with a map over them; letters mark left and right, front "
@@ -198,15 +243,13 @@ def brain_viewer(
         groups,
         {kind: words[kind] for kind in grounds},
         {kind: words[kind] for kind in maps},
+        volumes=held,
     )
 
 
-def _write(path: Path, name: str, volume: np.ndarray, affine: np.ndarray) -> int:
-    """Write a volume in steps of 1/255 of its range, and say how many bytes it has."""
+def _packed(volume: np.ndarray, affine: np.ndarray) -> str:
+    """Write a volume in steps of 1/255 of its range, compressed, in base64."""
     img = nib.Nifti1Image(volume, affine)
     img.set_data_dtype(np.uint8)
     img.header.set_xyzt_units("mm")
-    code = base64.b64encode(gzip.compress(img.to_bytes(), mtime=0)).decode()
-    text = f'(window.brainageVolumes=window.brainageVolumes||{{}})["{name}"]="{code}";\n'
-    write_text(path, text)
-    return len(text)
+    return base64.b64encode(gzip.compress(img.to_bytes(), mtime=0)).decode()

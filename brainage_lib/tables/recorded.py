@@ -26,6 +26,7 @@ from brainage_lib.tables.schemas import (
     LADDER,
     MODELS,
     SPLIT_SCORES,
+    STATEMENTS,
     TABLE1,
     TABLE2,
     TABLE3,
@@ -187,6 +188,12 @@ RECORDED: dict[str, DataFrameSchema] = {
             "overlap": _number("0–1"),
         },
         ["recipe", "mode", "where", "pair"],
+    ),
+    # The counts are rounded down to fives, so that no count of few follows from them.
+    "statements": _schema(
+        "recorded statements about regions",
+        {"recipe": _text(), **STATEMENTS.columns, "n_scans": _count(), "hidden": _hidden()},
+        ["recipe", "mode", "finding", "net", "method", "block", "statement"],
     ),
 }
 """Tables of a recording, by the name of their file without ``.csv``."""

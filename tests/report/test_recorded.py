@@ -30,6 +30,7 @@ from brainage_lib.tables import (
     QUALITY,
     SPLIT_SCORES,
     SPLITS,
+    STATEMENTS,
     TABLE1,
     TABLE2,
     TABLE3,
@@ -132,6 +133,7 @@ def make_run(folder, recipes=("paper", "linear-svr"), seed=0, **changes) -> Run:
         write_table(table, run.path(f"{name}.csv"), schema)
     make_networks(run)
     make_maps(run, trained[0])
+    make_statements(run)
     tables = {"predictions.csv": digest_file(run.path("predictions.csv"))}
     for chapter in dict.fromkeys(NEEDED.values()):
         card = {"chapter": chapter, "seconds": 2.0, "commit": "abc", "device": "CPU",
@@ -189,6 +191,22 @@ def make_maps(run: Run, recipe: str) -> None:
     write_table(pd.concat(tables), run.path("attribution", "groups.csv"), ATTRIBUTION)
 
 
+def make_statements(run: Run) -> None:
+    """Of all that were tested, and of twelve, of whom few are old."""
+    tried = {"mode": "sound", "measure": "share", "value": 0.3, "null_low": 0.1, "null_high": 0.2,
+             "p": 0.01, "outcome": "agrees", "reason": ""}  # fmt: skip
+    young = {"finding": 43, "net": "T", "statement": "medial prefrontal in the young"}
+    change = {"finding": 44, "net": "A", "statement": "medial temporal more in the old"}
+    both = {"finding": 34, "net": "T and A", "statement": "mutually exclusive regions"}
+    methods = (("signed-grad-cam", 2, 67), ("occlusion", 0, 12))
+    table = pd.DataFrame(
+        tried | row | {"method": method, "block": block, "n_scans": n}
+        for method, block, n in methods
+        for row in (young, change, both)
+    )
+    write_table(table, run.path("attribution", "statements.csv"), STATEMENTS)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("runs") / "real")
@@ -228,6 +246,45 @@ def test_numbers_are_those_of_the_run(run, recording):
     assert set(trainings["best_epoch"]) == {7}
     scores = read(recording, "aicbv_scores")
     assert scores.loc[0, ["value", "n_scans"]].tolist() == [pytest.approx(0.6), 3]
+
+
+def test_statements_about_regions_are_told_of_enough_people_only(run, recording):
+    table = read(recording, "statements")
+    assert set(table["recipe"]) == {"paper"}
+    few = table[table["hidden"]].set_index(["method", "statement"])
+    assert list(few.index) == [("occlusion", "medial temporal more in the old")]
+    assert few[["value", "null_low", "null_high", "p", "n_scans"]].isna().all(axis=None)
+    assert few["outcome"].tolist() == ["not tested"]
+    assert few["reason"].str.contains("fewer than 5 participants").all()
+    shown = table[~table["hidden"]]
+    assert shown["value"].eq(0.3).all()
+    assert dict(zip(shown["method"], shown["n_scans"], strict=True)) == {
+        "signed-grad-cam": 65, "occlusion": 10,
+    }  # fmt: skip
+
+
+def test_a_statement_of_few_people_that_is_shown_is_found(run, recording, tmp_path):
+    folder = shutil.copytree(recording, tmp_path / "oas1")
+    table = pd.read_csv(folder / "statements.csv")
+    table.loc[table["hidden"], ["value", "n_scans", "hidden"]] = [0.3, 5, False]
+    table.to_csv(folder / "statements.csv", index=False)
+    with pytest.raises(BadInput, match="said of fewer than 5 participants is shown"):
+        check(folder, Finished(run))
+    table["n_scans"] = 12
+    table.to_csv(folder / "statements.csv", index=False)
+    assert any("no multiple of 5" in line for line in faults(folder))
+
+
+def test_the_ledger_is_told_what_is_recorded_or_that_nothing_is(recording, tmp_path):
+    folder = shutil.copytree(recording, tmp_path / "recorded")
+    told = stats.tell_statements(Recorded(folder).table("statements", recipe="paper", mode="sound"))
+    assert set(told) == {34, 43, 44}
+    assert "n at least 65" in told[43]
+    assert "occlusion" not in told[44]
+    (folder / "statements.csv").unlink()
+    older = stats.tell_statements(Recorded(folder).table("statements", recipe="paper"))
+    assert set(older) == {34, 41, 43, 44, 45, 46}
+    assert set(older.values()) == {"not recorded"}
 
 
 def test_groups_of_few_people_have_no_numbers(recording):
