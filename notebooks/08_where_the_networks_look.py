@@ -257,6 +257,7 @@ mappers = {
 show.phantom_table(
     explain.rank_methods(phantom, reader, {**mappers, "edges of the image": explain.edges}),
     source="heads made for this test",
+    errors=explain.reading_error(phantom, reader),
 )
 
 # %% [markdown]

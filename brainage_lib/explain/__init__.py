@@ -23,7 +23,14 @@ from brainage_lib.explain.methods import (
     smooth_grad,
 )
 from brainage_lib.explain.null import surrogate
-from brainage_lib.explain.phantom import Phantom, edges, learn, make_phantom, rank_methods
+from brainage_lib.explain.phantom import (
+    Phantom,
+    edges,
+    learn,
+    make_phantom,
+    rank_methods,
+    reading_error,
+)
 from brainage_lib.explain.regions import Atlas, atlas, region_shares, region_table, share_table
 from brainage_lib.explain.sample import Look, Maps, Sample
 from brainage_lib.explain.sanity import (
@@ -87,6 +94,7 @@ __all__ = [
     "overlap_table",
     "randomisation_test",
     "rank_methods",
+    "reading_error",
     "receptive_field_mm",
     "recorded_maps",
     "region_shares",

@@ -236,7 +236,9 @@ def statements_table(
     return Table(shown.title, shown.caption, shown.alt, statements, shown.name, shown.cells)
 
 
-def phantom_table(ranked: pd.DataFrame, *, source: str) -> Table:
+def phantom_table(
+    ranked: pd.DataFrame, *, source: str, errors: tuple[float, float] | None = None
+) -> Table:
     """Show which methods found the planted lesion, the best first.
 
     Parameters
@@ -244,7 +246,16 @@ def phantom_table(ranked: pd.DataFrame, *, source: str) -> Table:
     ranked : DataFrame
         Of `brainage_lib.explain.rank_methods`.
     source : str
+    errors : (float, float), optional
+        Of the network that was looked at, and of a guess, in years
+        (`brainage_lib.explain.reading_error`).
     """
+    read = ""
+    if errors is not None:
+        read = (
+            f"The network errs by {number(errors[0], 1)} years on these heads, a guess by "
+            f"{number(errors[1], 1)}; "
+        )
     found = list(ranked.loc[ranked["found"], "method"])
     missed = list(ranked.loc[~ranked["found"], "method"])
     return table(
@@ -261,7 +272,7 @@ def phantom_table(ranked: pd.DataFrame, *, source: str) -> Table:
         title=f"Found by {listed(found) or 'none'}; missed by {listed(missed) or 'none'}",
         caption="Heads in which one ball tells the age and another, the decoy, changes as much at "
         "random. A method finds the lesion if it has three times what chance gives, and more than "
-        f"the decoy; n = {count(int(ranked['n_scans'].max()) if len(ranked) else 0, 'head')}",
+        f"the decoy. {read}n = {count(int(ranked['n_scans'].max()) if len(ranked) else 0, 'head')}",
         source=source,
         name="phantom",
     )

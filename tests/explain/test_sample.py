@@ -93,6 +93,8 @@ def test_a_map_of_the_image_alone_is_shown_as_failing(run, monkeypatch):
     assert said["randomised"] == "fails"
     assert said["trainings"] == "fails"
     assert said["outside"] == "passes"
+    assert said["seeds"] == "not run: one seed"
+    assert said["labels"] == "not run: no network of shuffled ages"
     assert found.table.set_index("test")["value"]["randomised"] == pytest.approx(1)
     coarse = try_maps(Sample(run, "A", "sound"), [Look("grad-cam", 5)], truth)
     said = coarse.table.set_index("test")["verdict"]

@@ -17,6 +17,7 @@ from brainage_lib.explain import (
     make_mapper,
     make_phantom,
     rank_methods,
+    reading_error,
     surrogate,
 )
 from brainage_lib.explain.null import against_surrogates, p_above
@@ -122,7 +123,10 @@ def mappers(phantom):
 @pytest.mark.parametrize("seed", [11, pytest.param(12, marks=pytest.mark.slow)])
 def test_methods_that_see_the_planted_lesion_rank_first_and_broken_ones_fail(seed):
     phantom = make_phantom(seed)
-    table = rank_methods(phantom, learn(phantom), mappers(phantom)).set_index("method")
+    reader = learn(phantom)
+    error, guess = reading_error(phantom, reader)
+    assert error < guess / 3
+    table = rank_methods(phantom, reader, mappers(phantom)).set_index("method")
     assert set(table.index[:2]) == {"integrated gradients", "occlusion"}
     assert table["found"].iloc[:2].all()
     assert not table.loc[["edges", "nothing", "Grad-CAM"], "found"].any()
@@ -139,3 +143,11 @@ def test_a_phantom_is_what_it_says():
     assert not phantom.volumes[:, ~phantom.brain].any()
     with pytest.raises(WrongUsage, match="must lie within the brain"):
         make_phantom(5, planted_at=(0, 0, 0))
+
+
+def test_a_lesion_can_darken_with_age():
+    phantom = make_phantom(5, n=60, change=-0.8)
+    told = np.corrcoef(phantom.volumes[:, phantom.planted].mean(axis=1), phantom.ages)[0, 1]
+    assert told < -0.9
+    with pytest.raises(WrongUsage, match="tells no age"):
+        make_phantom(5, change=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import shutil
 
 import nibabel as nib
@@ -66,6 +67,27 @@ def test_a_single_scan_needs_no_slider(volume, tmp_path):
     page = BeautifulSoup(viewer.html(), "html.parser")
     shown = [tag.text.split()[0] for tag in page.find_all("label") if not tag.has_attr("hidden")]
     assert shown == ["Ground", "View"]
+
+
+def test_a_viewer_without_a_folder_holds_its_volumes_and_niivue(volume, root):
+    brain, affine = volume
+    viewer = show.brain_viewer(
+        {"t1w": {"this scan": brain}}, {}, {"this scan": 1}, affine, folder=None, words=WORDS,
+        source="s", small_groups=True, name="scan",
+    )  # fmt: skip
+    page = BeautifulSoup(viewer.html(), "html.parser")
+    volumes = json.loads(page.find("script", {"data-part": "volumes"}).string)
+    img = nib.Nifti1Image.from_bytes(
+        gzip.decompress(base64.b64decode(volumes["scan-t1w-this-scan"]))
+    )
+    np.testing.assert_allclose(img.get_fdata(), brain, atol=brain.max() / 250)
+    held = base64.b64decode(page.find("script", {"data-part": "niivue"}).string)
+    own, niivue = viewer.scripts
+    assert gzip.decompress(held).decode() == niivue
+    assert page.find_all("script")[-1].string == own
+    npm = root / "book/node_modules/@niivue/niivue/dist/niivue.umd.js"
+    if npm.is_file():
+        assert npm.read_text(encoding="utf-8") == niivue
 
 
 def test_every_control_has_a_name_and_nothing_is_loaded_by_itself(volume, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +14,12 @@ import yaml
 
 from brainage_lib.data import VolumeWriter, network_inputs
 from brainage_lib.imaging import grid
-from brainage_lib.models import FCN, count_parameters
-from brainage_lib.run import NetworkKey, Run, load_profile, plan_networks, start_run
+from brainage_lib.models import FCN, count_parameters, load_weights
+from brainage_lib.run import NetworkKey, Run, load_profile, plan_networks, plan_shuffled, start_run
 from brainage_lib.tables import MANIFEST, PREDICTIONS, QUALITY, SPLITS, read_table, write_table
 from brainage_lib.train import cohort, load_recipe, network_features, predict_network
 from brainage_lib.train.batches import as_input
+from brainage_lib.train.shuffled import fit_shuffled, shuffled_sets
 
 SHAPE = grid(4).shape
 SCANS = 8
@@ -104,6 +106,40 @@ def test_a_further_seed_is_a_second_look_at_t1w_alone(tmp_path):
     make_run(tmp_path, seeds=[3, 1], folds=2)
     plan = plan_networks(load_profile(tmp_path / "profile.yml"))
     assert {(key.net, key.seed) for key in plan} == {("T", 1), ("A", 1), ("T", 3)}
+
+
+def test_shuffled_ages_are_learned_where_they_are_asked_for_and_predict_nothing(tmp_path):
+    assert plan_shuffled(make_run(tmp_path, seeds=[3, 1]).profile) == []
+    asked = make_run(tmp_path, seeds=[3, 1], attribution={"shuffled_nets": ["A"]}).profile
+    (key,) = plan_shuffled(asked)
+    assert key.place == "paper/sound/A-s1-shuffled/0"
+    plan = plan_networks(asked)
+    assert key.place not in {other.place for other in plan}
+    assert cohort.training_seed(key) not in {cohort.training_seed(other) for other in plan}
+
+
+def test_a_network_of_shuffled_ages_learns_the_same_scans_and_says_what_it_is(run, tmp_path):
+    copy = Run(shutil.copytree(run.folder, tmp_path / "run"))
+    attribution = {"shuffled_nets": ["T"], "shuffled_epochs": 1}
+    make_run(copy.folder, attribution=attribution, epochs=2)
+    copy = Run(copy.folder)
+    (key,) = plan_shuffled(copy.profile)
+    sets = shuffled_sets(copy, key)
+    manifest = read_table(copy.path("manifest.csv"), MANIFEST).set_index("scan_id")
+    truth = manifest.loc[sets["train"]["scan_id"], "age"].to_numpy()
+    assert sorted(sets["train"]["age"]) == sorted(truth)
+    assert not np.array_equal(sets["train"]["age"], truth)
+    assert set(sets["train"]["scan_id"]) == {"s0", "s2", "s5"}
+    watched, learned = (
+        dict(sets[role][["scan_id", "age"]].to_numpy()) for role in ("validation", "train")
+    )
+    assert watched
+    assert watched.items() <= learned.items()
+
+    (row,) = fit_shuffled(copy).to_dict("records")
+    assert (row["net"], row["n_train"], row["epochs"]) == ("T", 3, 1)
+    _, facts = load_weights(copy.path("networks", key.place, "weights.safetensors"))
+    assert facts["ages"] == "shuffled"
 
 
 def test_the_paper_mode_is_trained_by_the_papers_recipe_alone(tmp_path):
