@@ -19,7 +19,7 @@ from brainage_lib.report.accuracy import accuracy_page, model_card
 from brainage_lib.report.cbv_pages import shipped_cards, signal_table
 from brainage_lib.report.pages import announcement, citation, recorded_status, status
 from brainage_lib.report.pdf import print_pdf
-from brainage_lib.run import Run, plan_networks
+from brainage_lib.run import Run, plan_networks, plan_shuffled
 from brainage_lib.run.execute import ANSI
 from brainage_lib.tables import MANIFEST, Recorded, read_table
 
@@ -92,8 +92,8 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
 def _durations(run: Run) -> dict[str, list[float]]:
     """Seconds of each epoch of the trainings that are there."""
     found = {}
-    for key in plan_networks(run.profile):
-        path = run.network_folder(*key) / "durations.json"
+    for key in (*plan_networks(run.profile), *plan_shuffled(run.profile)):
+        path = run.path("networks", key.place, "durations.json")
         if path.is_file():
             found[key.place] = read_json(path)["seconds_per_epoch"]
     return found

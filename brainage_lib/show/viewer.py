@@ -108,9 +108,12 @@ class Viewer(Shown):
         if not self.volumes:
             return ""
         niivue = base64.b64encode(_niivue()).decode()
+        # Its licence goes where it goes.
+        terms = files("brainage_lib.show").joinpath("niivue.LICENSE.txt").read_text("utf-8")
         return (
             f'<script type="application/json" data-part="volumes">{json.dumps(self.volumes)}'
-            f'</script><script type="text/plain" data-part="niivue">{niivue}</script>'
+            f'</script><script type="text/plain">{terms}</script>'
+            f'<script type="text/plain" data-part="niivue">{niivue}</script>'
         )
 
     def _tools(self) -> str:
