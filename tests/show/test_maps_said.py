@@ -1,8 +1,10 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 
 from brainage_lib import show
+from brainage_lib.tables import TRIALS
 
 
 def test_the_caption_of_figure_4_says_how_finely_the_maps_can_see():
@@ -25,3 +27,31 @@ def test_maps_in_half_precision_are_averaged_without_overflow():
     volume = np.full((40, 40, 40), 50, np.float16)
     picture = show.cbv_maps(volume, volume, np.diag([4.0, 4.0, 4.0, 1.0]), source="real scans")
     assert "50.00 ml/100 ml on average" in picture.title
+
+
+def test_a_map_that_stays_when_ages_are_shuffled_is_named_and_what_was_not_run_says_why():
+    row = {"mode": "sound", "net": "T", "method": "smoothgrad", "block": 0, "n_scans": 2}
+    trials = pd.DataFrame(
+        [row | {"test": "seeds", "value": np.nan, "chance": np.nan, "verdict": "not run: one seed"},
+         row | {"test": "labels", "value": 0.93, "chance": 0.0, "verdict": "fails"}]
+    )  # fmt: skip
+    table = show.trials_table(
+        TRIALS.validate(trials), {("smoothgrad", 0): "SmoothGrad"}, source="s"
+    )
+    assert table.title == "Fails at one test or more: SmoothGrad (T)"
+    cells = table.cells.iloc[0]
+    assert cells["Two seeds"] == "not run: one seed"
+    assert cells["Shuffled ages"] == "0.93 ✗ (0.00)"
+
+
+def test_recorded_statements_of_few_people_have_no_number():
+    row = {"finding": 44, "net": "A", "method": "occlusion", "block": 0, "mode": "sound"}
+    hidden = {"statement": "medial temporal more in the old", "measure": "share", "value": np.nan,
+              "null_low": np.nan, "null_high": np.nan, "p": np.nan, "n_scans": pd.NA,
+              "outcome": "not tested", "reason": "of fewer than 5 participants"}  # fmt: skip
+    table = show.statements_table(
+        pd.DataFrame([row | hidden]), {("occlusion", 0): "occlusion"}, source="s", name="recorded"
+    )
+    cells = table.cells.iloc[0]
+    assert (cells["Scans"], cells["p"]) == ("–", "–")
+    assert "fewer than 5 participants" in cells["Outcome"]
