@@ -33,9 +33,9 @@ lint: $(READY)
 lab: $(READY)
 	JUPYTER_CONFIG_DIR=.jupyter $(PYTHON) -m jupyter lab --no-browser $(if $(filter 0,$(shell id -u)),--allow-root)
 
-# All but scaling.py, which takes hours: see "The paper's scale" in the book.
+# All but scaling.py and accuracy.py, which take hours: see "The paper's scale" and "How accurate".
 bench: $(READY)
-	@for file in $(filter-out benchmarks/scaling.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(PYTHON) $$file || exit 1; done
+	@for file in $(filter-out benchmarks/scaling.py benchmarks/accuracy.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(PYTHON) $$file || exit 1; done
 
 # Slurm on this one machine, with a job that is cancelled and a controller that is killed.
 slurm: $(READY)

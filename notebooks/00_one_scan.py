@@ -163,9 +163,7 @@ else:
         "found."
     )
 if example.folder is None:
-    came = (
-        "The simulated brain has no scanner's space: it is written as if it had one, and registered."
-    )
+    came = "The simulated brain has no scanner's space: it is written as if it had one, and registered."
 else:
     came = "A brain that came in MNI152 is not registered again unless the profile says so."
 show.glue_number("came", came)

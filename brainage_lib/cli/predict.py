@@ -118,17 +118,15 @@ def predict_command(
     make_room(out if level is None else bids_out)
     if share and (not several or level == "group"):
         raise WrongUsage("--part is of a table of scans, or of the level participant")
-    if level is not None:
-        _bids(scan, bids_out, level, labels, session_label or [], state, native_maps, share,
     extras = {"native-maps": native_maps, "viewer": viewer}
     wanted = ("report", *(name for name, asked in extras.items() if asked))
-        _bids(scan, bids_out, level, labels, session_label or [], state, wanted,
+    if level is not None:
+        _bids(scan, bids_out, level, labels, session_label or [], state, wanted, share,
               (model, device, nprocs, mem, work))  # fmt: skip
     elif several:
         if out is None:
             raise WrongUsage("a table of scans needs --out, the folder for results")
-        _table(Path(scan), out, native_maps, as_json, share, (model, device, nprocs, mem, work))
-        _table(Path(scan), out, wanted, as_json, (model, device, nprocs, mem, work))
+        _table(Path(scan), out, wanted, as_json, share, (model, device, nprocs, mem, work))
     else:
         if len(wanted) > 1 and out is None:
             raise WrongUsage(f"--{wanted[1]} needs --out, the folder to write to")
@@ -165,7 +163,6 @@ def _share(part: str | None) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-def _one(asked: tuple, out: Path | None, native_maps: bool, as_json: bool, how: tuple) -> None:
 def _one(
     asked: tuple, out: Path | None, wanted: tuple[str, ...], as_json: bool, how: tuple
 ) -> None:
@@ -203,22 +200,19 @@ def _one(
 
 
 def _table(
-    manifest: Path, out: Path, native_maps: bool, as_json: bool, share: tuple[int, int] | None,
-    how: tuple,
+    manifest: Path, out: Path, wanted: tuple[str, ...], as_json: bool,
+    share: tuple[int, int] | None, how: tuple,
 ) -> None:  # fmt: skip
-def _table(manifest: Path, out: Path, wanted: tuple[str, ...], as_json: bool, how: tuple) -> None:
     import pandas as pd
 
     from brainage_lib.cli.results import write_batch
     from brainage_lib.predict.scans import manifest_jobs
 
     jobs, aside = manifest_jobs(manifest)
-    wanted = ("report", *(["native-maps"] if native_maps else []))
     done = _run(jobs, out, wanted, "_prediction.json", how, share)
     if share:
         _end(done, out, quiet=as_json)
         return
-    done = _run(jobs, out, wanted, "_prediction.json", how)
     done.results |= aside
     # The order of the manifest, with the bad rows where they stand in it.
     lines = pd.read_csv(manifest, dtype=str, keep_default_na=False, skip_blank_lines=False)
@@ -240,8 +234,7 @@ def _place(name: str, first: dict[str, int]) -> int:
 
 def _bids(
     dataset: str, out: Path, level: str, participants: list[str], sessions: list[str],
-    state: str | None, native_maps: bool, share: tuple[int, int] | None, how: tuple,
-    state: str | None, wanted: tuple[str, ...], how: tuple,
+    state: str | None, wanted: tuple[str, ...], share: tuple[int, int] | None, how: tuple,
 ) -> None:  # fmt: skip
     from brainage_lib import __version__
     from brainage_lib.cli.results import write_batch, write_bids, write_bids_table
@@ -254,8 +247,7 @@ def _bids(
     jobs = bids_jobs(dataset, participants, sessions, state)
     if level == "participant":
         write_bids(out, Path(dataset), __version__)
-        done = _run(jobs, out, wanted, BIDS_RESULT, how, share)
-        done = _run(jobs, out, (*wanted, "bids"), BIDS_RESULT, how)
+        done = _run(jobs, out, (*wanted, "bids"), BIDS_RESULT, how, share)
     else:
         places = {job.scan["scan_id"]: out / f"{job.stem}{BIDS_RESULT}" for job in jobs}
         done = Done({name: read_json(file) for name, file in places.items() if file.is_file()})

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 MAPS = {"aicbv": "AICBV", "mask": "brain", "T": "Grad-CAM of the network T",
         "A": "Grad-CAM of the network A, on AICBV"}  # fmt: skip
-MAPS = {"aicbv": "AICBV", "mask": "brain", "T": "Grad-CAM of the T1w network",
-        "A": "Grad-CAM of the AICBV network"}  # fmt: skip
 ONE = "this scan"
 
 

@@ -22,12 +22,12 @@ from brainage_lib.models import open_network
 from brainage_lib.run import (
     NetworkKey,
     Run,
+    ShuffledKey,
     code_digest,
     progress,
     recipe_reads,
     trained_pairs,
 )
-from brainage_lib.run import NetworkKey, Run, ShuffledKey, code_digest, progress, trained_pairs
 from brainage_lib.tables import ATTRIBUTION, SPLITS, decade, read_table, write_table
 
 FEW = 10

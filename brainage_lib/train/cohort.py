@@ -273,10 +273,8 @@ def fit_key(
         Put into the file of weights.
     """
     recipe = load_recipe(key.recipe)
-    settings = train_settings(run.profile, recipe)
     read = volumes_of(key.net, recipe.reads)
     volumes = digest_file(run.path("volumes", read, "index.csv"))
-    volumes = digest_file(run.path("volumes", VOLUMES[key.net], "index.csv"))
     content = {
         "settings": asdict(settings),
         "recipe": asdict(recipe),
@@ -307,8 +305,7 @@ def fit_key(
         for role, rows in sets.items()
     }
     with torch.device("meta"):
-        facts = network_facts(make_network(recipe.network, shape, channels))
-        described = network_facts(make_network(recipe.network, shape, recipe.channels))
+        described = network_facts(make_network(recipe.network, shape, channels))
     fit_network(
         make_model,
         pairs["train"],

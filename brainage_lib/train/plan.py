@@ -17,16 +17,20 @@ from brainage_lib.errors import BadInput, UserError
 from brainage_lib.imaging import grid
 from brainage_lib.models import count_parameters, make_network
 from brainage_lib.models.synthesis import windows
-from brainage_lib.run import GeneratorSettings, Profile, plan_networks
-from brainage_lib.run import Profile, ShuffledKey, plan_networks, plan_shuffled
+from brainage_lib.run import (
+    GeneratorSettings,
+    Profile,
+    ShuffledKey,
+    plan_networks,
+    plan_shuffled,
+)
 from brainage_lib.tables import examine_manifest
 from brainage_lib.train.aicbv import BASELINE_PEOPLE, SCORED_PEOPLE
 from brainage_lib.train.cohort import train_settings
 from brainage_lib.train.costs import PER_SCAN
 from brainage_lib.train.devices import training_bytes
-from brainage_lib.train.settings import Recipe, load_recipe
 from brainage_lib.train.pairs import read_pairs
-from brainage_lib.train.settings import load_recipe
+from brainage_lib.train.settings import Recipe, load_recipe
 
 CHAPTERS = 11
 CONTROL = "control"
