@@ -6,6 +6,7 @@ needs them.
 
 from brainage_lib.stats.analysis import FILES as ANALYSIS
 from brainage_lib.stats.analysis import Analysis, analyse, read_predictions
+from brainage_lib.stats.between_runs import between_runs
 from brainage_lib.stats.bias import LinearBias, fit_bias, fold_corrected_gaps
 from brainage_lib.stats.calibration import calibrate, save_calibration_json
 from brainage_lib.stats.claims import ledger, observe, tell_statements
@@ -68,6 +69,7 @@ __all__ = [
     "age_sd",
     "analyse",
     "anova",
+    "between_runs",
     "bias_over_age",
     "bootstrap_p",
     "by_sex",

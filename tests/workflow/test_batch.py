@@ -6,12 +6,14 @@ import importlib.util
 import re
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from brainage_lib.errors import BadInput, WrongUsage
 from brainage_lib.run import load_profile
+from brainage_lib.stats import between_runs, stack, table1, table2, table3
 
 
 @pytest.fixture
@@ -96,33 +98,69 @@ if run.name == "seed-2":
 run.mkdir(parents=True, exist_ok=True)
 shutil.copy(sys.argv[sys.argv.index("--profile") + 1], run / "profile.yml")
 (run / "cohort.json").write_text(json.dumps({"simulated": True}))
-(run / "stacking").mkdir(exist_ok=True)
-shutil.copy(pathlib.Path(__file__).parent / "table1.csv", run / "stacking" / "table1.csv")
+shutil.copytree(pathlib.Path(__file__).parent / run.name, run, dirs_exist_ok=True)
 """
 
 
-def test_a_row_that_fails_is_named_beside_those_that_did_not(batch, root, tmp_path, monkeypatch):
+def write_results(folder, predictions):
+    """What the chapters of a run would have written that the page reads."""
+    stacked = stack(predictions)
+    tables = {"table2": table2, "table3": table3, "stacking/table1": table1}
+    (folder / "stacking").mkdir(parents=True)
+    for name, make in tables.items():
+        make(stacked, replicates=200).to_csv(folder / f"{name}.csv", index=False)
+    predictions.to_csv(folder / "predictions.csv", index=False)
+    predictions[["scan_id"]].drop_duplicates().to_csv(folder / "manifest.csv", index=False)
+
+
+def test_a_row_that_fails_is_named_beside_those_that_did_not(
+    batch, root, tmp_path, monkeypatch, pretended
+):
     workflow = tmp_path / "workflow"
     (workflow / "profiles").mkdir(parents=True)
     (workflow / "book.py").write_text(BOOK)
     demo = yaml.safe_load((root / "workflow/profiles/demo.yml").read_text())
+    demo["bootstrap"] = 200
     (workflow / "profiles" / "demo.yml").write_text(yaml.safe_dump(demo))
-    row = {
-        "recipe": "paper", "mode": "sound", "fitted_on": "out-of-fold", "model": "T",
-        "n_scans": 30, "n_participants": 30, "mae": 5.0, "mae_low": 4.0, "mae_high": 6.25,
-        "mse": 40.0, "mse_low": 30.0, "mse_high": 50.0, "r2": 0.9, "r2_low": 0.8, "r2_high": 0.95,
-        "age_sd": 20.0, "mae_over_sd": 0.25,
-    }  # fmt: skip
-    pd.DataFrame([row]).to_csv(workflow / "table1.csv", index=False)
+    # Errors twice as large in the third run.
+    wider = 2 * pretended["predicted_age"] - pretended["age"]
+    write_results(workflow / "seed-1", pretended)
+    write_results(workflow / "seed-3", pretended.assign(predicted_age=wider))
     monkeypatch.setattr(batch, "ROOT", tmp_path)
     monkeypatch.setenv("BRAINAGE_RUNS", str(tmp_path / "runs"))
     for name in ("stop_on_signals", "stop_with_parent"):
         monkeypatch.setattr(batch, name, lambda: None)
     assert batch.main([str(write(tmp_path, SEEDS))]) == batch.PARTLY
     page = (tmp_path / "runs" / "seeds-batch" / "index.html").read_text()
-    assert page.count("5.00 (4.00 to 6.25), n 30") == 2
     assert re.search("seed-2</strong> did not finish \\(exit code 3\\)", page)
     assert "simulated scans" in page
-    table = pd.read_csv(tmp_path / "runs" / "seeds-batch" / "comparison.csv")
-    assert list(table["run"]) == ["seed-1", "seed-3"]
-    assert list(table["seed"]) == [1, 3]
+    tables = {
+        path.stem: pd.read_csv(path) for path in (tmp_path / "runs" / "seeds-batch").glob("*.csv")
+    }
+    assert set(tables) == {"table1", "table2", "table3", "differences"}
+    for name in ("table1", "table2", "table3"):
+        assert list(tables[name]["run"].unique()) == ["seed-1", "seed-3"]
+        assert list(tables[name]["seed"].unique()) == [1, 3]
+        for row in tables[name].dropna(subset="mae_low").itertuples():
+            cell = f"{row.mae:.2f} ({row.mae_low:.2f} to {row.mae_high:.2f}), n {row.n_scans}"
+            assert f"<td>{cell}</td>" in page
+    found = tables["differences"]
+    maes = tables["table1"].set_index(["run", "model"])["mae"]
+    for row in found.itertuples():
+        assert (row.first, row.second, row.n_both) == ("seed-1", "seed-3", 60)
+        apart = maes["seed-3", row.model] - maes["seed-1", row.model]
+        assert row.difference == pytest.approx(apart)
+        assert 0 < row.low < row.difference < row.high
+        assert f"{row.difference:+.2f} ({row.low:+.2f} to {row.high:+.2f})" in page
+    assert len(found) == 4
+
+
+def test_people_of_both_runs_are_drawn_together(pretended):
+    """The error of a person goes into both runs, and out of their difference."""
+    worse = pretended["predicted_age"] + np.sign(pretended["predicted_age"] - pretended["age"])
+    runs = stack(pretended), stack(pretended.assign(predicted_age=worse))
+    paired, apart = (between_runs(*runs, same, replicates=500) for same in (True, False))
+    assert (paired["difference"] == apart["difference"]).all()
+    assert (paired["high"] - paired["low"] < 0.5 * (apart["high"] - apart["low"])).all()
+    assert list(paired["n_both"]) == [60] * 4
+    assert list(apart["n_both"]) == [0] * 4
