@@ -195,6 +195,9 @@ class Profile(_Settings):
     device : str
         Where networks are trained: "auto" (a GPU if there is one), "cpu", "cuda", or one GPU,
         such as "cuda:1".
+    devices : int
+        Devices that share one training: so many GPUs, or processes of the CPU. Each takes its
+        share of a step's scans, so that it has to divide ``batch``. Only 1 is as the paper.
     workers : int
         Processes that prepare scans.
     scans_a_job : int
@@ -221,6 +224,7 @@ class Profile(_Settings):
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     compile: bool = False
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    devices: Positive = 1
     generator: GeneratorSettings
     preprocessing: PreprocessingSettings = PreprocessingSettings()
     quality: QualitySettings = QualitySettings()
@@ -247,6 +251,22 @@ class Profile(_Settings):
             raise ValueError("the paper mode is trained with the recipe paper; add it to recipes")
         return self
 
+    @model_validator(mode="after")
+    def _steps_can_be_shared(self) -> Profile:
+        if self.devices == 1:
+            return self
+        if ":" in self.device:
+            raise ValueError(f"device {self.device} is one GPU; with devices {self.devices}, cuda")
+        for name in self.recipes:
+            own = yaml.safe_load((RECIPES / f"{name}.yml").read_text(encoding="utf-8"))
+            batch = own.get("batch", self.batch)
+            if batch % self.devices:
+                raise ValueError(
+                    f"{self.devices} devices cannot share the {batch} scans of a step of the "
+                    f"recipe {name} evenly; give devices that divide {batch}, or another batch"
+                )
+        return self
+
     @property
     def reads_tissue(self) -> bool:
         """Whether a recipe of the profile reads tissue maps in place of T1w."""
@@ -260,6 +280,7 @@ class Profile(_Settings):
             for word, on in (
                 (f"precision {self.precision}", self.precision != "float32"),
                 ("compiled networks", self.compile),
+                (f"{self.devices} devices a training", self.devices > 1),
             )
             if on
         )

@@ -96,15 +96,71 @@ class SeededOrder(Sampler[int]):
         return self.n
 
 
-def loader(
-    scans: Scans, batch: int, order: SeededOrder | None = None, drop_last: bool = False
-) -> DataLoader:
-    """Batches of ``(volumes, ages)``, in the scans' own order unless another is given."""
+class Steps(Sampler[list[int]]):
+    """The scans of each step; of several processes, the share of one.
+
+    Processes that share a training take as many steps as one alone would. A step of fewer scans
+    than processes leaves some without: they compute the step's first scan, which counts nothing.
+
+    Parameters
+    ----------
+    order : SeededOrder or range
+        Rows, as they come.
+    batch : int
+        Scans in a step of all processes together.
+    shortest : int
+        A last step of fewer scans is left out.
+    rank, of : int
+        Which process this is, from 0, and how many there are.
+
+    Examples
+    --------
+    >>> list(Steps(range(5), 4)), list(Steps(range(5), 4, rank=1, of=2))
+    ([[0, 1, 2, 3], [4]], [[1, 3], [4]])
+    >>> Steps(range(5), 4, rank=1, of=2).counts(1)
+    (0, 1)
+    """
+
+    def __init__(
+        self,
+        order: SeededOrder | range,
+        batch: int,
+        shortest: int = 1,
+        rank: int = 0,
+        of: int = 1,
+    ):
+        # Lightning tells the sampler of a batch sampler the epoch.
+        self.sampler = order
+        self.batch = batch
+        self.rank = rank
+        self.of = of
+        last = len(order) % batch
+        self.n = len(order) - (last if last < shortest else 0)
+
+    def whole(self, step: int) -> list[int]:
+        """Rows of a step of this epoch, of all processes together."""
+        return list(self.sampler)[: self.n][step * self.batch : (step + 1) * self.batch]
+
+    def counts(self, step: int) -> tuple[int, int]:
+        """How many scans of a step are this process's own, and how many there are in all."""
+        whole = min(self.batch, self.n - step * self.batch)
+        return len(range(self.rank, whole, self.of)), whole
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rows = list(self.sampler)[: self.n]
+        for first in range(0, self.n, self.batch):
+            whole = rows[first : first + self.batch]
+            yield whole[self.rank :: self.of] or whole[:1]
+
+    def __len__(self) -> int:
+        return -(-self.n // self.batch)
+
+
+def loader(scans: Scans, steps: Steps) -> DataLoader:
+    """Batches of ``(volumes, ages)``."""
     return DataLoader(
         scans,
-        batch_size=batch,
-        sampler=order,
-        drop_last=drop_last,
+        batch_sampler=steps,
         collate_fn=_as_it_is,
         # A loader draws a number whenever it starts; not from the generator of the network.
         generator=torch.Generator(),

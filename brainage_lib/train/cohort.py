@@ -41,7 +41,7 @@ from brainage_lib.train.settings import Recipe, TrainSettings, load_recipe
 
 _CODE = (
     "data/inputs.py", "train/fit.py", "train/loop.py", "train/batches.py", "train/augment.py",
-    "train/devices.py", "train/seeding.py", "train/settings.py",
+    "train/devices.py", "train/seeding.py", "train/settings.py", "train/together.py",
 )  # fmt: skip
 PREDICTED_AT_ONCE = 3
 """Scans in a batch of predictions."""
@@ -60,6 +60,7 @@ def train_settings(profile: Profile, recipe: Recipe) -> TrainSettings:
         learning_rate=recipe.learning_rate or profile.learning_rate,
         precision=profile.precision,
         compile=profile.compile,
+        devices=profile.devices,
         optimiser=recipe.optimiser,
         schedule=recipe.schedule,
         loss=recipe.loss,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -47,31 +48,61 @@ def find_device(asked: str) -> torch.device:
 
 
 @contextmanager
-def held_device(asked: str) -> Iterator[torch.device]:
-    """Give this process a device of its own as long as the block lasts.
+def held_devices(asked: str, n: int = 1) -> Iterator[list[torch.device]]:
+    """Give this process devices of its own as long as the block lasts.
 
-    Of several GPUs, "auto" and "cuda" mean one that no other training of this computer holds;
-    if all are held, the first. The system gives a lock back when its process ends, however
-    that happens.
+    Of several GPUs, "auto" and "cuda" mean those that no other training of this computer holds;
+    if too few are free, the first of the others with them. The system gives a lock back when
+    its process ends, however that happens.
+
+    Parameters
+    ----------
+    asked : str
+        As for `find_device`.
+    n : int
+        How many: GPUs, or as many times the CPU.
+
+    Raises
+    ------
+    WrongUsage
+        There are not so many GPUs, or cores.
     """
     device = find_device(asked)
+    there = _cores() if device.type == "cpu" else 1 if ":" in asked else torch.cuda.device_count()
+    if n > there:
+        kind = "core" if device.type == "cpu" else "GPU"
+        raise WrongUsage(
+            f"devices {n} of {asked!r} are not there; there {'is' if there == 1 else 'are'} "
+            f"{there} {kind}{'' if there == 1 else 's'}"
+        )
     if device.type == "cpu" or ":" in asked:
-        yield device
+        yield [device] * n
         return
-    for number in range(torch.cuda.device_count()):
-        name = f"brainage-{os.getuid()}-gpu-{torch.cuda.get_device_properties(number).uuid}.lock"
-        descriptor = os.open(Path(tempfile.gettempdir()) / name, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
-        try:
-            yield torch.device("cuda", number)
-        finally:
-            os.close(descriptor)
-        return
-    yield device
+    with ExitStack() as held:
+        numbers = range(torch.cuda.device_count())
+        free = list(itertools.islice((i for i in numbers if _hold(i, held)), n))
+        others = [number for number in numbers if number not in free]
+        yield [torch.device("cuda", number) for number in (free + others)[:n]]
+
+
+def _hold(number: int, held: ExitStack) -> bool:
+    """Lock a GPU until ``held`` is closed; False where another training has it."""
+    name = f"brainage-{os.getuid()}-gpu-{torch.cuda.get_device_properties(number).uuid}.lock"
+    descriptor = os.open(Path(tempfile.gettempdir()) / name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    held.callback(os.close, descriptor)
+    return True
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
@@ -149,19 +180,23 @@ def check_memory(
         Says how much is needed, how much there is, and the largest batch that would fit.
     """
     free, total = torch.cuda.mem_get_info(device)
-    needed = training_bytes(model, shape, settings.batch, settings.precision) + OTHER_BYTES
+    share = settings.batch // settings.devices
+    needed = training_bytes(model, shape, share, settings.precision) + OTHER_BYTES
     if needed <= free:
         return
+    least = 2 if settings.devices == 1 else 1
     fits = [
-        batch
-        for batch in range(settings.batch - 1, 1, -1)
-        if training_bytes(model, shape, batch, settings.precision) + OTHER_BYTES <= free
+        fewer * settings.devices
+        for fewer in range(share - 1, least - 1, -1)
+        if training_bytes(model, shape, fewer, settings.precision) + OTHER_BYTES <= free
     ]
-    advice = f"batch: {fits[0]} would fit" if fits else "no batch of 2 or more would fit"
+    advice = f"no batch of {least * settings.devices} or more would fit"
+    if fits:
+        advice = f"batch: {fits[0]} would fit"
     if settings.precision != "bf16":
         advice += ", precision: bf16 needs about half"
     raise WrongUsage(
-        f"a step of {settings.batch} scans of {' × '.join(map(str, shape))} voxels needs about "
+        f"a step of {share} scans of {' × '.join(map(str, shape))} voxels needs about "
         f"{needed / 1e9:.1f} GB; {device} has {free / 1e9:.1f} of {total / 1e9:.1f} GB free. "
         f"{advice}; or take a coarser grid_mm, or device: cpu"
     )

@@ -15,17 +15,22 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from brainage_lib.errors import WrongUsage
 from brainage_lib.files import write_json, write_text
 from brainage_lib.models import count_parameters, save_weights
 from brainage_lib.train.augment import augment, move
 from brainage_lib.train.batches import Scans, SeededOrder, as_input, loader
 from brainage_lib.train.devices import arithmetic, check_memory, held_device
+from brainage_lib.train.augment import augment
+from brainage_lib.train.batches import Scans, SeededOrder, Steps, as_input, loader
+from brainage_lib.train.devices import arithmetic, check_memory, held_devices
 from brainage_lib.train.loop import (
     AgeTraining,
     EpochRow,
@@ -38,6 +43,7 @@ from brainage_lib.train.loop import (
 from brainage_lib.train.memory import keep_freed_memory
 from brainage_lib.train.seeding import reproducible
 from brainage_lib.train.settings import TrainSettings
+from brainage_lib.train.together import side_by_side
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 LOSSES = {"l1": nn.functional.l1_loss}
@@ -97,6 +103,11 @@ def fit_network(
     normalisation then takes its mean and variance from that scan's voxels. It is left out
     only where that is impossible because one voxel is left (sides under 32).
 
+    With ``settings.devices`` over 1, so many processes train one network (Lightning's DDP), each
+    with its share of every step; steps, scans and gradients are those of one process. On a CPU
+    each normalises by its own share, as PyTorch has nothing else there. The network and the
+    volumes have to be picklable.
+
     Parameters
     ----------
     make_model : callable
@@ -130,7 +141,8 @@ def fit_network(
     BadInput
         No scans, or volumes and ages that do not match.
     WrongUsage
-        The device is not there, or its memory is too small for a step.
+        The device is not there, or not as many as asked, its memory is too small for a step,
+        or a device's share of a step too small to normalise.
     UserError
         The errors are no longer numbers (the scans of that step are named), or the disk is full;
         the last good checkpoint stays.
@@ -153,10 +165,14 @@ def fit_network(
             for name in ("last.ckpt", "log.csv", "weights.safetensors", "durations.json"):
                 (folder / name).unlink(missing_ok=True)
         if not keeper.complete:
-            with held_device(device) as place:
-                if place.type == "cuda":
-                    check_memory(model, np.shape(train_scans.volumes[0]), settings, place)
-                _train(model, train_scans, validation_scans, settings, seed, keeper, resumed, place)
+            with held_devices(device, settings.devices) as places:
+                work = (model, train_scans, validation_scans, settings, seed, keeper, resumed)
+                if len(places) == 1:
+                    _train(*work, places)
+                else:
+                    keeper.report = None
+                    side_by_side(_train_share, (*work, places), places, report)
+                    keeper.resume()
     model.cpu().load_state_dict(keeper.best_state)
     _write(folder, model, keeper, {"seed": str(seed), **(metadata or {})})
     return FitResult(
@@ -172,42 +188,72 @@ def _train(
     seed: int,
     keeper: Keeper,
     resumed: bool,
-    device: torch.device,
+    places: Sequence[torch.device],
+    rank: int = 0,
 ) -> None:
+    if places[rank].type == "cuda":
+        check_memory(model, np.shape(train.volumes[0]), settings, places[rank])
     optimiser = functools.partial(OPTIMISERS[settings.optimiser], lr=settings.learning_rate)
-    order = SeededOrder(len(train), seed)
-
-    def name_step(step: int) -> list[str]:
-        rows = list(order)[step * settings.batch : (step + 1) * settings.batch]
-        return [train.names[row] for row in rows]
-
+    shares = {
+        "train": Steps(
+            SeededOrder(len(train), seed),
+            settings.batch,
+            _fewest(model, train, settings),
+            rank,
+            len(places),
+        ),
+        "validation": Steps(range(len(validation)), settings.batch, rank=rank, of=len(places)),
+    }
     module = AgeTraining(
         model,
         LOSSES[settings.loss],
         optimiser,
         seed,
+        shares,
+        train.names,
         one_cycle=settings.learning_rate if settings.schedule == "one-cycle" else None,
         augment=AUGMENTATIONS[settings.augmentation],
         settle=_some(train, seed) if settings.averaging == "ema" else None,
-        name_step=name_step,
         compiled=settings.compile,
     )
-    alone = len(train) % settings.batch == 1 and len(train) > 1
-    drop_last = alone and not _learns_from_one(model, train)
     run_trainer(
-        make_trainer(keeper, device, settings.precision),
+        make_trainer(keeper, places, settings.precision),
         module,
-        loader(train, settings.batch, order, drop_last),
-        loader(validation, settings.batch),
+        loader(train, shares["train"]),
+        loader(validation, shares["validation"]),
         ckpt_path=keeper.checkpoint if resumed else None,
     )
+
+
+def _train_share(rank: int, report: Report, *work: Any) -> None:
+    """Train as one of several processes; the first one reports."""
+    model, train, validation, settings, seed, keeper, resumed, places = work
+    keeper.report = report if rank == 0 else None
+    keep_freed_memory()
+    with quiet(), reproducible(seed), arithmetic(settings.precision):
+        _train(model, train, validation, settings, seed, keeper, resumed, places, rank)
+
+
+def _fewest(model: nn.Module, train: Scans, settings: TrainSettings) -> int:
+    """Fewest scans of a step that can be computed."""
+    two_each = 2 * settings.devices
+    alone = settings.batch < two_each or 0 < len(train) % settings.batch < two_each
+    if not alone or len(train) == 1 or _learns_from_one(model, train):
+        return 1
+    if settings.batch < two_each:
+        raise WrongUsage(
+            f"batch: {settings.batch} over devices: {settings.devices} leaves each with one scan "
+            "of a step, of which this network's last normalisation sees one voxel; give "
+            f"batch: {two_each} or more"
+        )
+    return two_each
 
 
 def _some(train: Scans, seed: int) -> DataLoader:
     """Batches of some training scans, always the same, for the statistics of averaged weights."""
     rows = np.random.default_rng(seed).permutation(len(train))[:SETTLED_ON]
     chosen = Scans([train.volumes[row] for row in rows], train.ages[rows], name="training")
-    return loader(chosen, 8)
+    return loader(chosen, Steps(range(len(chosen)), 8))
 
 
 def _learns_from_one(model: nn.Module, scans: Scans) -> bool:

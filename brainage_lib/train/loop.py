@@ -16,11 +16,15 @@ from typing import Any, NamedTuple
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from brainage_lib.errors import UserError
 from brainage_lib.files import replacing
+from brainage_lib.train import together
+from brainage_lib.train.batches import Steps
 
 Report = Callable[[int, int, float, float, float], None]
 
@@ -57,12 +61,14 @@ class AgeTraining(pl.LightningModule):
         Largest learning rate of a one-cycle schedule over all steps; constant unless given.
     augment : callable, optional
         Changes a batch of training volumes at random.
+    shares : dict of "train" and "validation" to Steps
+        Which scans a step has.
     settle : iterable of (volumes, ages), optional
         If given, a moving average of the weights is judged and kept in place of the weights
         themselves. The statistics of its normalisations, which averages of weights do not
         have, are estimated anew on these volumes.
-    name_step : callable, optional
-        Says which scans a step of this epoch (from 0) had.
+    names : sequence of str
+        Of the training scans, for errors.
     compiled : bool
         Compile the network for its steps; validation goes through it as it is.
 
@@ -78,10 +84,11 @@ class AgeTraining(pl.LightningModule):
         loss: Callable[[Tensor, Tensor], Tensor],
         optimiser: Callable[[Any], torch.optim.Optimizer],
         seed: int,
+        shares: dict[str, Steps],
+        names: Sequence[str],
         one_cycle: float | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
         settle: Iterable[tuple[Tensor, Tensor]] | None = None,
-        name_step: Callable[[int], Sequence[str]] | None = None,
         compiled: bool = False,
     ):
         super().__init__()
@@ -89,10 +96,11 @@ class AgeTraining(pl.LightningModule):
         self.loss = loss
         self.optimiser = optimiser
         self.seed = seed
+        self.shares = shares
+        self.names = names
         self.one_cycle = one_cycle
         self.augment = augment
         self.settle = settle
-        self.name_step = name_step
         # In a list, so that its copy of the weights is no second part of the module.
         self._steps = [torch.compile(network) if compiled else network]
         self.averaged = None
@@ -117,25 +125,32 @@ class AgeTraining(pl.LightningModule):
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 
     def on_train_epoch_start(self) -> None:
-        """Seed the epoch."""
+        """Seed the epoch; each of several processes draws numbers of its own."""
         self.errors = {"train": [], "validation": []}
-        drawn = np.random.SeedSequence([self.seed, self.current_epoch]).generate_state(1)
+        words = [self.seed, self.current_epoch, self.global_rank]
+        drawn = np.random.SeedSequence(words).generate_state(1)
         torch.manual_seed(int(drawn[0]))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Loss of one batch."""
+    def training_step(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
+        """Loss of one batch; of several processes, this one's part of it.
+
+        Gradients are averaged over processes, as if each had as many scans.
+        """
         volumes, ages = batch
         # Of the step before: to ask about this one would let a GPU wait for the next batch.
         self._check_last()
         predicted = self._steps[0](volumes if self.augment is None else self.augment(volumes))
-        self.errors["train"].append((predicted.detach() - ages).abs())
-        return self.loss(predicted, ages)
+        own, whole = self.shares["train"].counts(step)
+        self.errors["train"].append((predicted.detach() - ages).abs()[:own])
+        share = own * self.trainer.world_size / whole
+        loss = self.loss(predicted, ages)
+        return loss if share == 1 else loss * share
 
     def _check_last(self) -> None:
         if not self.errors["train"] or bool(torch.isfinite(self.errors["train"][-1]).all()):
             return
         step = len(self.errors["train"]) - 1
-        scans = ", ".join(self.name_step(step)) if self.name_step else "unknown"
+        scans = ", ".join(self.names[row] for row in self.shares["train"].whole(step))
         raise UserError(
             f"training failed in epoch {self.current_epoch + 1}: the errors are no longer numbers "
             f"since step {step + 1}, whose scans are {scans}; look for volumes that are not "
@@ -148,28 +163,37 @@ class AgeTraining(pl.LightningModule):
             self.averaged.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:
-        """Look at the last step; estimate the statistics of averaged weights."""
+        """Look at the last step; settle the statistics of normalisations."""
         self._check_last()
+        if self.trainer.world_size > 1:
+            together.average_statistics(self.network)
         if self.averaged is not None:
             with torch.no_grad():
                 update_bn(self.settle, self.averaged, device=self.device)
             self.averaged.eval()
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+    def validation_step(self, batch: tuple[Tensor, Tensor], step: int) -> None:
         """Keep the errors of one batch."""
         volumes, ages = batch
-        self.errors["validation"].append((self.judged(volumes) - ages).abs())
+        own, _ = self.shares["validation"].counts(step)
+        self.errors["validation"].append((self.judged(volumes) - ages).abs()[:own])
 
     def mae(self, role: str) -> float:
-        """Mean absolute error of this epoch, in years.
+        """Mean absolute error of this epoch, in years, each scan counted once.
 
-        For "train" it is the mean over the epoch's steps, while the network changed.
+        For "train" it is the mean over the epoch's steps, while the network changed. Several
+        processes have to ask at once; all get the same number.
         """
-        return float(torch.cat(self.errors[role]).double().mean())
+        errors = torch.cat(self.errors[role]).double()
+        if self.trainer.world_size > 1:
+            errors = torch.cat(together.gather(errors))
+        return float(errors.mean())
 
 
 class Keeper(pl.Callback):
     """Keep the log and the best weights, write ``last.ckpt``, stop when patience is over.
+
+    Of several processes each has one; they see the same errors and stop together.
 
     Parameters
     ----------
@@ -280,6 +304,10 @@ class Keeper(pl.Callback):
             self.report(row.epoch, self.epochs, row.train_mae, row.validation_mae, share)
 
     def _save(self, trainer: pl.Trainer) -> None:
+        if not trainer.is_global_zero:
+            # Lightning writes in the first process alone, and lets the others wait for it.
+            trainer.save_checkpoint(self.checkpoint)
+            return
         try:
             with replacing(self.checkpoint) as temporary:
                 trainer.save_checkpoint(temporary)
@@ -297,20 +325,31 @@ class Keeper(pl.Callback):
             ) from None
 
 
-def make_trainer(keeper: Keeper, device: torch.device, precision: str = "float32") -> pl.Trainer:
-    """Lightning's trainer without all that it adds by default; one device.
+def make_trainer(
+    keeper: Keeper, places: Sequence[torch.device], precision: str = "float32"
+) -> pl.Trainer:
+    """Lightning's trainer without all that it adds by default.
 
     Parameters
     ----------
     keeper : Keeper
-    device : torch.device
+    places : sequence of torch.device
+        One, or those of all processes that train together (`together.side_by_side`), all of
+        one kind.
     precision : {"float32", "tf32", "bf16"}
     """
-    on_gpu = device.type == "cuda"
+    on_gpu = places[0].type == "cuda"
+    several = len(places) > 1
     return pl.Trainer(
         max_epochs=keeper.epochs,
         accelerator="gpu" if on_gpu else "cpu",
-        devices=[device.index or 0] if on_gpu else 1,
+        devices=[place.index or 0 for place in places] if on_gpu else len(places),
+        # Not the environment that Lightning would find: a job of a cluster is one task for it.
+        strategy=DDPStrategy(cluster_environment=LightningEnvironment(), broadcast_buffers=False)
+        if several
+        else "auto",
+        # So that normalisations see the whole step; PyTorch has that for GPUs only.
+        sync_batchnorm=several and on_gpu,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         # On a GPU max-pooling in 3-D has no deterministic gradient; PyTorch would refuse.
         deterministic="warn" if on_gpu else True,
@@ -349,6 +388,8 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"(lightning|torch\.utils\.data)\b")
+            # Of filters that read one channel, whose order in memory has two descriptions.
+            warnings.filterwarnings("ignore", message="Grad strides do not match")
             yield
     finally:
         log.setLevel(level)

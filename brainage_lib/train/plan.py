@@ -230,11 +230,15 @@ def _memory(profile: Profile, n: int, gpus: int, cores: int) -> dict[str, float]
         settings = train_settings(profile, spec)
         read = input_shape("T", spec.reads, profile.grid_mm)
         steps[recipe] = training_bytes(network, read, settings.batch, settings.precision)
+        share = settings.batch // settings.devices
+        steps[recipe] = training_bytes(network, shape, share, settings.precision)
     at_once = trainings_at_once(profile, gpus, cores)
     step = max(steps.values())
-    where = "of the GPU" if gpus else f"× {at_once} trainings at once"
+    # Each device of a training keeps its share of a step, and all of the network.
+    times = 1 if gpus else at_once * profile.devices
+    where = "of the GPU" if gpus else f"× {times} processes that train at once"
     memory = {
-        f"a training step of recipe {recipe}, {where}": float(size) * (1 if gpus else at_once)
+        f"a training step of recipe {recipe}, {where}": float(size) * times
         for recipe, size in steps.items()
     }
     workers = min(profile.workers, cores)
@@ -250,10 +254,10 @@ def _memory(profile: Profile, n: int, gpus: int, cores: int) -> dict[str, float]
 
 
 def trainings_at_once(profile: Profile, gpus: int, cores: int) -> int:
-    """Trainings that the workflow runs side by side: one a GPU, or one a core at 4 mm."""
+    """Trainings that the workflow runs side by side: each has its GPUs, or a core at 4 mm."""
     if gpus:
-        return min(gpus, cores)
-    return cores if profile.grid_mm == 4 else 1
+        return max(1, min(gpus, cores) // profile.devices)
+    return max(1, cores // profile.devices) if profile.grid_mm == 4 else 1
 
 
 def _work(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
@@ -337,7 +341,7 @@ def _side_by_side(profile: Profile, stage: str, gpus: int, cores: int) -> int:
         return min(cores, profile.workers)
     trainings = len(plan_networks(profile))
     if stage == "training":
-        return min(gpus, trainings) if gpus else cores
+        return min(gpus, trainings * profile.devices) if gpus else cores
     if gpus:
         # One process computes, unless scans have jobs of their own.
         return gpus if stage == "synthesis" and profile.scans_a_job else 1

@@ -47,6 +47,8 @@ class TrainSettings:
         The paper says nothing; float32 is PyTorch's default. The others are for speed.
     compile : bool
         Whether the network is compiled for its training; for speed, too.
+    devices : int
+        Devices that share each step's scans evenly; for speed, too.
     optimiser, schedule, loss, augmentation, averaging : str
         As in `CHOICES`. The paper: Adam on the mean absolute error in years, nothing else.
         Other numbers of an optimiser are PyTorch's defaults. With averaging, what is judged
@@ -59,6 +61,7 @@ class TrainSettings:
     learning_rate: float = 1e-4
     precision: str = "float32"
     compile: bool = False
+    devices: int = 1
     optimiser: str = "adam"
     schedule: str = "constant"
     loss: str = "l1"
@@ -68,9 +71,14 @@ class TrainSettings:
     def __post_init__(self):
         findings = [
             f"{name}: {getattr(self, name)!r} is not possible; give a whole number of 1 or more"
-            for name in ("epochs", "patience", "batch")
+            for name in ("epochs", "patience", "batch", "devices")
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1
         ]
+        if not findings and self.batch % self.devices:
+            findings.append(
+                f"devices: {self.devices} cannot share a batch of {self.batch} evenly; "
+                "give a number that divides it"
+            )
         if not 0 < self.learning_rate < 1:
             findings.append(f"learning_rate: {self.learning_rate!r} is not between 0 and 1")
         findings += [

@@ -37,3 +37,4 @@ def test_what_is_on_for_speed_is_named(profiles):
     assert paper.for_speed == ()
     fast = paper.model_copy(update={"precision": "bf16", "compile": True})
     assert fast.for_speed == ("precision bf16", "compiled networks")
+    assert paper.model_copy(update={"devices": 3}).for_speed == ("3 devices a training",)

@@ -45,6 +45,9 @@ def test_misspelt_setting_of_a_group_is_named(tmp_path, settings):
         ({"folds": 1}, "folds: 1 is not possible; it should be greater than or equal to 2"),
         ({"recipes": ["papper"]}, "recipes: there is no recipe 'papper'; there are: paper, sound"),
         ({"recipes": ["sound"]}, "the paper mode is trained with the recipe paper"),
+        ({"devices": 0}, "devices: 0 is not possible; it should be greater than 0"),
+        ({"devices": 5}, "5 devices cannot share the 3 scans of a step of the recipe paper evenly"),
+        ({"devices": 3, "device": "cuda:1"}, "device cuda:1 is one GPU; with devices 3, cuda"),
         ({"epochs": "many"}, "epochs: 'many' is not possible"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -213,6 +214,31 @@ def test_a_prediction_is_what_its_network_says_of_the_normalised_volume(run, pre
     )
     features = np.load(run.network_folder(*key) / "features.npy")
     np.testing.assert_allclose(features, network_features(model, volumes), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_training_on_two_devices_is_a_training_and_predicts_each_scan_once(
+    run, trained, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    shutil.copytree(run.folder, tmp_path / "run")
+    asked = yaml.safe_load(run.path("profile.yml").read_text()) | {
+        "devices": 2, "batch": 4, "device": "cpu", "modes": ["paper"], "nets": ["T"],
+    }  # fmt: skip
+    (tmp_path / "run" / "profile.yml").write_text(yaml.safe_dump(asked))
+    other = Run(tmp_path / "run")
+    (told,) = cohort.fit_networks(other).to_dict("records")
+    assert (told["n_train"], told["n_validation"]) == (5, 1)
+    weights, before = (
+        folder.joinpath("weights.safetensors").read_bytes()
+        for folder in (place.network_folder("paper", "paper", "T", 0, 0) for place in (other, run))
+    )
+    assert weights != before
+    predicted = cohort.predict_networks(other)
+    rows = predicted[predicted["recipe"] == "paper"]
+    # Five scans and one over two processes: padding is needed, and none of it gets here.
+    assert rows["scan_id"].tolist() == ["s0", "s1", "s2", "s3", "s4", "s5", "s7"]
+    assert np.isfinite(rows["predicted_age"]).all()
 
 
 def test_predictions_are_kept_until_a_network_changes(run, predicted, monkeypatch):

@@ -36,12 +36,34 @@ def test_a_number_too_high_names_the_others(two_gpus):
 
 
 def test_trainings_side_by_side_hold_different_gpus(two_gpus):
-    with devices.held_device("auto") as first, devices.held_device("cuda") as second:
-        assert (first.index, second.index) == (0, 1)
-        with devices.held_device("auto") as third:
-            assert third.index == 0
-    with devices.held_device("auto") as again:
-        assert again.index == 0
+    def numbers(places):
+        return [place.index for place in places]
+
+    with devices.held_devices("auto") as first, devices.held_devices("cuda") as second:
+        assert (numbers(first), numbers(second)) == ([0], [1])
+        with devices.held_devices("auto") as third:
+            assert numbers(third) == [0]
+    with devices.held_devices("cuda:1") as named, devices.held_devices("auto", 2) as both:
+        assert (numbers(named), numbers(both)) == ([1], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("asked", "n", "there"),
+    [("auto", 3, "there are 2 GPUs"), ("cuda:1", 2, "there is 1 GPU"), ("cpu", 10_000, "cores?$")],
+)
+def test_more_devices_than_there_are_is_refused(two_gpus, asked, n, there):
+    with pytest.raises(WrongUsage, match=there), devices.held_devices(asked, n):
+        pass
+
+
+def test_devices_share_a_step_and_its_memory(two_gpus, monkeypatch):
+    network, shape = make_network("vgg8", (32, 32, 32)), (32, 32, 32)
+    room = int(devices.training_bytes(network, shape, 2) + devices.OTHER_BYTES)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (room, 2 * room))
+    gpu = torch.device("cuda", 0)
+    devices.check_memory(network, shape, TrainSettings(batch=4, devices=2), gpu)
+    with pytest.raises(WrongUsage, match=r"a step of 4 scans.*batch: 4 would fit"):
+        devices.check_memory(network, shape, TrainSettings(batch=8, devices=2), gpu)
 
 
 def test_a_step_needs_what_is_kept_for_its_gradients():

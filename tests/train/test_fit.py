@@ -28,15 +28,28 @@ QUICK = TrainSettings(epochs=4, learning_rate=1e-3)
 class Small(nn.Module):
     """Convolution, normalisation and dropout: all that keeps state or draws numbers."""
 
-    def __init__(self):
+    def __init__(self, dropout=0.2):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv3d(1, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.Dropout(0.2),
+            nn.Conv3d(1, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.Dropout(dropout),
             nn.AdaptiveAvgPool3d(2), nn.Flatten(), nn.Linear(32, 1),
         )  # fmt: skip
 
     def forward(self, x):
         return self.layers(x).squeeze(1)
+
+
+class Frozen(Small):
+    """Normalised by what is stored, so that no scan's gradient depends on another scan."""
+
+    def __init__(self):
+        super().__init__(dropout=0)
+        self.train()
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.layers[1].eval()
+        return self
 
 
 def cohort(n, seed, side=8):

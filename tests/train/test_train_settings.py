@@ -17,6 +17,7 @@ def test_defaults_are_the_papers_numbers():
     ("setting", "said"),
     [
         ({"epochs": 0}, "epochs: 0"),
+        ({"devices": 2}, "devices: 2 cannot share a batch of 3 evenly"),
         ({"batch": 1.5}, r"batch: 1\.5"),
         ({"learning_rate": -1e-4}, "learning_rate: -0.0001 is not between 0 and 1"),
         ({"loss": "l2"}, "loss: 'l2' is not possible; allowed: l1"),
