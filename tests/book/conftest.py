@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,6 +42,34 @@ def book_run(root) -> Run:
     if not (folder / "book" / "html" / "index.html").is_file():
         unavailable(f"no built book in {folder}; `make book` makes it")
     return Run(folder)
+
+
+LARGE = 1_000_000
+
+
+def _link_what_is_large(source: str, target: str) -> None:
+    """Volumes and weights are replaced whole, if at all; a link to them is as good as a copy."""
+    if os.path.getsize(source) > LARGE:
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="session")
+def copy(book_run):
+    """A copy of the finished run, under the same name."""
+    if book_run.folder.name != "demo":
+        pytest.skip("the notebooks' own parameters name the run demo")
+    folder = book_run.folder.parent / ".by-hand"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(
+        book_run.folder,
+        folder / "demo",
+        ignore=shutil.ignore_patterns("book", ".snakemake"),
+        copy_function=_link_what_is_large,
+    )
+    yield folder / "demo"
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import nbformat
@@ -17,32 +15,6 @@ pytestmark = [pytest.mark.book, pytest.mark.timeout(900)]
 NOTEBOOKS = sorted(
     path.stem for path in (Path(__file__).parents[2] / "notebooks").glob("[0-9]*.ipynb")
 )
-LARGE = 1_000_000
-
-
-def _link_what_is_large(source: str, target: str) -> None:
-    """Volumes and weights are replaced whole, if at all; a link to them is as good as a copy."""
-    if os.path.getsize(source) > LARGE:
-        os.link(source, target)
-    else:
-        shutil.copy2(source, target)
-
-
-@pytest.fixture(scope="module")
-def copy(book_run):
-    """A copy of the finished run, under the same name."""
-    if book_run.folder.name != "demo":
-        pytest.skip("the notebooks' own parameters name the run demo")
-    folder = book_run.folder.parent / ".by-hand"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(
-        book_run.folder,
-        folder / "demo",
-        ignore=shutil.ignore_patterns("book", ".snakemake"),
-        copy_function=_link_what_is_large,
-    )
-    yield folder / "demo"
-    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
