@@ -36,8 +36,8 @@ def cbv_command(
     """Make the AICBV map of one scan: blood volume as a generator guesses it from the T1w.
 
     A simulation-trained prior, not a measurement. The generator is that of a run, a file of
-    weights, or the one that is shipped for the grid of --grid-mm. It decides the grid of the map.
-    Example: `brainage cbv T1w.nii.gz --run demo --out cbv.nii.gz`
+    weights, or the shipped one: of the finest grid that has one, or of --grid-mm. It decides the
+    grid of the map. Example: `brainage cbv T1w.nii.gz --out cbv.nii.gz`
     """
     if run is not None and weights is not None:
         raise WrongUsage("--run and --weights both name a generator; give one of them")
