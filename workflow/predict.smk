@@ -11,7 +11,8 @@ import shlex
 import sys
 from pathlib import Path
 
-WORKER_GB = 3.0  # as in brainage_lib.predict.batch, whose import would take seconds a job
+# FINE_GB of brainage_lib.predict.batch, whose import would take seconds a job.
+WORKER_GB = 3.0
 
 for name in ("scans", "model"):
     if not config.get(name):

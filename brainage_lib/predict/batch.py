@@ -36,8 +36,13 @@ from brainage_lib.run import Run, code_digest, progress
 from brainage_lib.run.processes import stop_with_parent
 from brainage_lib.tables import BATCH
 
-WORKER_GB = 3.0
-"""Memory that a process takes for a head of 1 mm: brain extraction needs the most."""
+WORKER_GB, FINE_GB = 2.0, 3.0
+"""Memory that a process is reckoned to take, with networks of 4 mm and of finer grids.
+
+At 4 mm brain extraction needs the most: 1.43 GB in all for a raw head of 270 × 272 × 272 voxels of
+1 mm (measured as `benchmarks/predict.py MODEL 1` does). At 1 mm the generator does, within 3 GB
+(`models.trained`); between them it was not measured.
+"""
 
 TRIES, PAUSE_S = 3, 2.0
 """How often a scan is tried when the system fails (a disk that does not answer), and the pause
@@ -145,8 +150,8 @@ def predict_many(
     workers : int
         Processes.
     memory_gb : float, optional
-        Fewer processes are started if they would need more (`WORKER_GB` each); what is free
-        now unless given.
+        Fewer processes are started if they would need more (`WORKER_GB` or `FINE_GB` each);
+        what is free now unless given.
     say : callable, optional
         Takes one line a scan.
 
@@ -161,8 +166,10 @@ def predict_many(
     UserError
         The disk is full.
     """
-    Model(Run(batch.model), batch.device).check()
-    workers = min(affordable(workers, memory_gb), max(len(jobs), 1))
+    model = Model(Run(batch.model), batch.device)
+    model.check()
+    each = WORKER_GB if model.run.profile.grid_mm == 4 else FINE_GB
+    workers = min(affordable(workers, memory_gb, each), max(len(jobs), 1))
     done, speak = Done(), say or (lambda line: None)
     for job, result, seconds in progress(_results(jobs, batch, workers), "Scans", len(jobs)):
         done.results[job.scan["scan_id"]] = result
@@ -171,12 +178,12 @@ def predict_many(
     return done
 
 
-def affordable(workers: int, memory_gb: float | None = None) -> int:
+def affordable(workers: int, memory_gb: float | None = None, each_gb: float = FINE_GB) -> int:
     """How many processes fit into memory; one at least."""
     import psutil
 
     free = psutil.virtual_memory().available / 2**30 if memory_gb is None else memory_gb
-    return max(1, min(workers, int(free / WORKER_GB)))
+    return max(1, min(workers, int(free / each_gb)))
 
 
 def put_aside(name: str, reasons: Sequence[str], status: str = "unusable") -> dict[str, Any]:

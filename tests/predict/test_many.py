@@ -146,7 +146,7 @@ def test_a_scan_that_another_start_is_at_is_left_to_it(jobs, batch):
     ("workers", "memory", "expected"), [(8, 100.0, 8), (8, 7.0, 2), (8, 0.5, 1), (1, 100.0, 1)]
 )
 def test_no_more_processes_than_memory_allows(workers, memory, expected):
-    assert affordable(workers, memory) == expected
+    assert affordable(workers, memory, each_gb=3.0) == expected
 
 
 @pytest.mark.slow

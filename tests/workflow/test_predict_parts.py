@@ -10,7 +10,7 @@ import sys
 import pandas as pd
 import pytest
 
-from brainage_lib.predict.batch import WORKER_GB
+from brainage_lib.predict.batch import FINE_GB
 
 
 def snakemake(root, folder, *config):
@@ -23,7 +23,7 @@ def snakemake(root, folder, *config):
 
 def test_its_memory_is_that_of_a_process(root):
     text = (root / "workflow" / "predict.smk").read_text(encoding="utf-8")
-    assert float(re.search(r"^WORKER_GB = ([\d.]+)", text, flags=re.MULTILINE)[1]) == WORKER_GB
+    assert float(re.search(r"^WORKER_GB = ([\d.]+)", text, flags=re.MULTILINE)[1]) == FINE_GB
 
 
 @pytest.mark.slow
