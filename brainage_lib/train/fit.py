@@ -26,9 +26,6 @@ from brainage_lib.errors import WrongUsage
 from brainage_lib.files import write_json, write_text
 from brainage_lib.models import count_parameters, save_weights
 from brainage_lib.train.augment import augment, move
-from brainage_lib.train.batches import Scans, SeededOrder, as_input, loader
-from brainage_lib.train.devices import arithmetic, check_memory, held_device
-from brainage_lib.train.augment import augment
 from brainage_lib.train.batches import Scans, SeededOrder, Steps, as_input, loader
 from brainage_lib.train.devices import arithmetic, check_memory, held_devices
 from brainage_lib.train.loop import (

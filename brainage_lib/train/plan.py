@@ -229,9 +229,8 @@ def _memory(profile: Profile, n: int, gpus: int, cores: int) -> dict[str, float]
         network = _network(spec, profile.grid_mm)
         settings = train_settings(profile, spec)
         read = input_shape("T", spec.reads, profile.grid_mm)
-        steps[recipe] = training_bytes(network, read, settings.batch, settings.precision)
         share = settings.batch // settings.devices
-        steps[recipe] = training_bytes(network, shape, share, settings.precision)
+        steps[recipe] = training_bytes(network, read, share, settings.precision)
     at_once = trainings_at_once(profile, gpus, cores)
     step = max(steps.values())
     # Each device of a training keeps its share of a step, and all of the network.
