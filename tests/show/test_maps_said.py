@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from brainage_lib import show
+from brainage_lib.show.words import NOTHING
 from brainage_lib.tables import TRIALS
 
 
@@ -53,5 +54,5 @@ def test_recorded_statements_of_few_people_have_no_number():
         pd.DataFrame([row | hidden]), {("occlusion", 0): "occlusion"}, source="s", name="recorded"
     )
     cells = table.cells.iloc[0]
-    assert (cells["Scans"], cells["p"]) == ("–", "–")
+    assert (cells["Scans"], cells["p"]) == (NOTHING, NOTHING)
     assert "fewer than 5 participants" in cells["Outcome"]
