@@ -75,7 +75,7 @@ def _viewer(model: Model, found: Prediction, maps: dict) -> Viewer:
     from brainage_lib.imaging import grid
 
     settings = model.run.profile
-    # Voxels of 1 mm would make a page of 20 MB.
+    # Voxels of 1 mm would make a page of 10 MB.
     step = 2 if settings.grid_mm == 1 else 1
     grounds = {"t1w": found.t1w} | ({} if found.aicbv is None else {"cbv": found.aicbv})
     volumes = [

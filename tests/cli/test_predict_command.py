@@ -84,7 +84,7 @@ def test_a_file_that_is_no_image_is_bad_input_with_a_remedy(scans, tiny_run):
 @pytest.mark.parametrize(
     "wrong",
     [["--age", "3"], ["--sex", "X"], ["--state", "head"], ["--native-maps"],
-     ["--model", "/nowhere/at/all"]],
+     ["--viewer"], ["--model", "/nowhere/at/all"]],
     ids=" ".join,
 )  # fmt: skip
 def test_wrong_usage_exits_with_2(scans, tiny_run, wrong):
@@ -107,8 +107,9 @@ def test_maps_lie_on_the_scan_that_they_were_made_from(scans, tiny_run, tmp_path
     nib.save(turned, scans / "turned.nii.gz")
     out = tmp_path / "out"
     code, *_ = call(scans / "turned.nii.gz", "--model", tiny_run.folder, "--out", out,
-                    "--native-maps", "--state", "mni152-brain")  # fmt: skip
+                    "--native-maps", "--viewer", "--state", "mni152-brain")  # fmt: skip
     assert code == 0
+    assert "script-src" in (out / "turned_report.html").read_text(encoding="utf-8")
     assert {path.name for path in out.iterdir() if path.is_file()} == {
         f"turned_{name}" for name in (
             "prediction.json", "report.html", "report.pdf", "aicbv.nii.gz", "mask.nii.gz",
