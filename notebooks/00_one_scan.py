@@ -42,7 +42,7 @@ run = chapter.run
 show.pipeline()
 
 # %% [markdown]
-# Each box is a chapter: the scan is prepared in [chapter 2](02_images_and_quality.ipynb), the AICBV generator comes from [chapter 3](03_aicbv_synthesis.ipynb), the two networks in [chapter 5](05_vgg8_training.ipynb), the regression is fitted in [chapter 6](06_stacking_and_anova.ipynb). Here all of them are used, and nothing is learned.
+# Each box is a chapter: the scan is prepared in [chapter 2](02_images_and_quality.ipynb), the AICBV generator is trained in [chapter 3](03_aicbv_synthesis.ipynb), the two networks in [chapter 5](05_vgg8_training.ipynb), the regression is fitted in [chapter 6](06_stacking_and_anova.ipynb). Here all of them are used, and nothing is learned.
 #
 # ## A scan that no network has seen
 #
@@ -162,10 +162,15 @@ else:
         "The person is one of the controls on whom the half-width and the line of the gap were "
         "found."
     )
-if example.folder is None:
-    came = "The simulated brain has no scanner's space: it is written as if it had one, and registered."
+if example.scan["t1w_state"] in ("simulated", "mni152-brain") and not (
+    run.profile.preprocessing.register_again and example.folder
+):
+    came = (
+        "This brain came lying in MNI152, so that nothing is registered and no bias field taken "
+        "out: the networks feel all of it, and a tilt is what a registration off by that angle does."
+    )
 else:
-    came = "A brain that came in MNI152 is not registered again unless the profile says so."
+    came = "This scan goes the whole way from its file each time."
 show.glue_number("came", came)
 show.glue_number("whose", whose)
 show.glue_number("calibration", calibration)

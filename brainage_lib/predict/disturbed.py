@@ -45,9 +45,10 @@ def stability(
     ----------
     model : Model
     scan : mapping
-        As for `predict_scan`. A simulated one is written as a brain on the networks' grid and
-        registered as one in its scanner's space. A brain in MNI152 is believed to lie there
-        when it is turned, too: what comes out is what a registration off by that angle does.
+        As for `predict_scan`. A simulated one is written as a brain in MNI152, on the networks'
+        grid. A brain in MNI152 is believed to lie there when it is turned, too, and no bias
+        field is taken out of it: what comes out is what a registration off by that angle does,
+        and what the networks feel of the field.
     folder : path, optional
         To which the path of a real scan is relative.
     only : collection of str
@@ -117,7 +118,7 @@ def _open(
         target = grid(model.run.profile.grid_mm)
         made = simulate.open_scan(path, target)
         data = np.where(made.mask, np.maximum(made.t1w, np.float32(1e-3)), 0)
-        return nib.Nifti1Image(data.astype(np.float32), target.affine), "native-brain"
+        return nib.Nifti1Image(data.astype(np.float32), target.affine), "mni152-brain"
     img = open_image(os.path.realpath(Path(folder or ".", path)))
     if not (np.asarray(img.dataobj) > 0).any():
         raise BadImage("no value above zero within the brain", "export the scan again")
