@@ -82,7 +82,8 @@ def predict_command(
         bool, typer.Option("--native-maps", help="Write AICBV, mask and attribution on the scan.")
     ] = False,
     viewer: Annotated[
-        bool, typer.Option("--viewer", help="Put brains to turn into the reports (1.5 to 3 MB each).")
+        bool,
+        typer.Option("--viewer", help="Put brains to turn into the reports (1.5 to 3 MB each)."),
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     participant_label: Annotated[
