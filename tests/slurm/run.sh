@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A cluster of one machine: munge, slurmdbd, slurmctld and slurmd; a small simulated run through
-# them as grouped jobs, and the same tables as without them. Needs root and Debian's packages, which
-# it installs; where that cannot be, it says so and passes. With --kill: a job that is cancelled, and
-# the controller killed and started again.
+# them, from the table of scans to the predictions, as three grouped jobs, and the same tables as
+# without them. Needs root and Debian's packages, which it installs; where that cannot be, it says so
+# and passes. With --kill: a job that is cancelled, and the controller killed and started again.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 python=${PYTHON:-$root/.venv/bin/python}
@@ -42,9 +42,9 @@ begin() { # command …: in the background, ended with this script
 wait_for() { # what it waits for, then a command that succeeds when it is there
     local what=$1
     shift
-    for _ in $(seq 60); do "$@" >/dev/null 2>&1 && return; sleep 1; done
+    for _ in $(seq 120); do "$@" >/dev/null 2>&1 && return; sleep 1; done
     tail -20 "$work/daemons.log"
-    echo "Slurm: no $what after a minute"
+    echo "Slurm: no $what after two minutes"
     exit 1
 }
 
@@ -105,10 +105,18 @@ begin slurmd -D
 wait_for slurmd sh -c 'sinfo -h -o %T | grep -q idle'
 echo "Slurm $(sinfo --version | cut -d' ' -f2) stands on $host"
 
-# Twelve simulated scans, to the quality table: two parts, prepared as one group of jobs.
-head -13 "$root/data_manifest.csv" >"$work/manifest.csv"
-sed -e 's/^workers: .*/workers: 1\nscans_a_job: 6\nrecorded: none/' \
-    "$root/workflow/profiles/demo.yml" >"$work/small.yml"
+# Twelve simulated controls of all ages and studies, in two parts; a generator of a few steps, and
+# networks of one epoch in two folds.
+awk -F, 'NR == 1 || ($7 == "control" && n++ % 25 == 0 && kept++ < 12)' \
+    "$root/data_manifest.csv" >"$work/manifest.csv"
+"$python" - "$root/workflow/profiles/demo.yml" "$work/small.yml" <<'PY'
+import sys, yaml
+
+profile = yaml.safe_load(open(sys.argv[1], encoding="utf-8"))
+profile["generator"] |= {"people": 2, "steps": 4}
+profile |= {"modes": ["sound"], "epochs": 1, "workers": 1, "scans_a_job": 6, "recorded": "none"}
+yaml.safe_dump(profile, open(sys.argv[2], "w", encoding="utf-8"))
+PY
 # The account, the partition and the memory of this machine in place of a cluster's.
 mkdir "$work/profile"
 sed -e 's/slurm_account: .*/slurm_account: lab/' -e 's/slurm_partition: .*/slurm_partition: main/' \
@@ -116,10 +124,18 @@ sed -e 's/slurm_account: .*/slurm_account: lab/' -e 's/slurm_partition: .*/slurm
     -e '/slurm-array-jobs/d' -e '/latency-wait/d' "$root/workflow/slurm/config.yaml" \
     >"$work/profile/config.yaml"
 cat >>"$work/profile/config.yaml" <<CONF
+slurm-init-seconds-before-status-checks: 5
+seconds-between-status-checks: 5
 groups:
-  prepare_part: parts
-group-components:
-  parts: 2
+  01_data_curation: images
+  prepare_part: images
+  02_images_and_quality: images
+  train_generator: aicbv
+  synthesise_part: aicbv
+  03_aicbv_synthesis: aicbv
+  04_split: networks
+  train_network: networks
+  05_vgg8_training: networks
 CONF
 export BRAINAGE_RUNS=$work/runs
 book() { # name of the run, further arguments
@@ -129,9 +145,12 @@ book() { # name of the run, further arguments
         --manifest "$work/manifest.csv" --run "$name" "$@")
 }
 
-book local quality.csv
+began=$SECONDS
+book local predictions.csv
+echo "The local run took $((SECONDS - began)) s"
+began=$SECONDS
 if [ "${1:-}" = --kill ]; then
-    book slurm --workflow-profile "$work/profile" quality.csv &
+    book slurm --workflow-profile "$work/profile" predictions.csv &
     driver=$!
     wait_for "job" sh -c 'squeue -h -t R | grep -q .'
     squeue -h -o %i | head -1 | xargs scancel
@@ -141,12 +160,19 @@ if [ "${1:-}" = --kill ]; then
     begin slurmctld -D
     wait_for slurmctld scontrol ping
     echo "The controller was killed and started again"
-    wait "$driver" || book slurm --workflow-profile "$work/profile" quality.csv
+    wait "$driver" || book slurm --workflow-profile "$work/profile" predictions.csv
 else
-    book slurm --workflow-profile "$work/profile" quality.csv
+    book slurm --workflow-profile "$work/profile" predictions.csv
 fi
-for table in manifest.csv quality.csv volumes/t1w/index.csv volumes/t1w/measures.csv; do
+echo "The run through Slurm took $((SECONDS - began)) s"
+for table in manifest.csv quality.csv volumes/t1w/index.csv volumes/t1w/measures.csv \
+    volumes/cbv/index.csv aicbv/scores.csv splits.csv predictions.csv; do
     cmp "$BRAINAGE_RUNS/local/$table" "$BRAINAGE_RUNS/slurm/$table"
 done
-sacct -a -n -X --format=JobName%30,State%20
+sacct -a -n -X --format=JobName%40,State%20,Elapsed
+jobs=$(sacct -a -n -X --format=JobID | wc -l)
+if [ "${1:-}" != --kill ] && [ "$jobs" -gt 4 ]; then
+    echo "Slurm: $jobs jobs, not the three groups"
+    exit 1
+fi
 echo "Slurm: the same tables as the local run"
