@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
 pytestmark = [pytest.mark.book, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -29,20 +30,17 @@ QUICK = ("01_data_curation", "06_stacking_and_anova")
 ALL_CELLS = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
 """JupyterLab draws the cells in sight; here all of them are looked at."""
 
-CELLS = """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].map(cell => ({
-  number: cell.querySelector('.jp-InputPrompt').textContent.replace(/[^0-9]/g, ''),
-  errors: [...cell.querySelectorAll('[data-mime-type="application/vnd.jupyter.error"]')]
-    .map(output => output.textContent),
-}))"""
+PROMPTS = """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')]
+  .map(prompt => prompt.textContent.replace(/[^0-9*]/g, ''))"""
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
 READY = "document.querySelectorAll('.jp-Notebook .jp-CodeCell').length > 0"
-DRAWN = "document.querySelectorAll('.jp-Notebook .jp-OutputArea-output').length"
-OVER = f"(cells => cells.every(c => c.number) || cells.some(c => c.errors.length))(({CELLS})())"
+OVER = f"(prompts => prompts.some(Number) && !prompts.includes('*'))(({PROMPTS})())"
+"""Something ran, and nothing waits: the end, or an error, after which JupyterLab runs no more."""
 
 
 @pytest.fixture(scope="module")
 def lab(root, copy, tmp_path_factory):
-    """JupyterLab on a copy of the notebooks, which it saves: address and token."""
+    """JupyterLab on a copy of the notebooks, which it saves: address, token, folder."""
     pytest.importorskip("jupyterlab")
     folder = tmp_path_factory.mktemp("lab")
     for name in ("notebooks", ".jupyter"):
@@ -74,7 +72,7 @@ def lab(root, copy, tmp_path_factory):
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         _wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server, folder / "lab.log")
-        yield f"http://127.0.0.1:{port}", token
+        yield f"http://127.0.0.1:{port}", token, folder
     finally:
         server.terminate()
         try:
@@ -95,42 +93,61 @@ def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
     pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')[-2000:]}")
 
 
+def _kernels(context, address: str) -> list[dict]:
+    """Kernels of the server; none while it cannot say, which it cannot when one begins."""
+    answer = context.request.get(address)
+    return answer.json() if answer.ok else []
+
+
 def _wait_for_kernel(context, address: str) -> None:
     """Before a kernel is there, JupyterLab asks nothing and restarts nothing."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
-        kernels = context.request.get(address).json()
+        kernels = _kernels(context, address)
         if any(kernel["execution_state"] == "idle" and kernel["connections"] for kernel in kernels):
             return
         time.sleep(0.5)
     pytest.fail(f"no kernel is ready: {kernels}")
 
 
+def _saved(path: Path, prompts: list[str]) -> list[nbformat.NotebookNode]:
+    """Code cells of the notebook, once it is saved as it is shown."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        if [str(cell.execution_count or "") for cell in cells] == prompts:
+            return cells
+        time.sleep(0.5)
+    pytest.fail(f"{path.name} was not saved")
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_restart_and_run_all_finds_no_error(name, lab, browser):
     if name not in QUICK and os.environ.get("BRAINAGE_LAB") != "all":
         pytest.skip("BRAINAGE_LAB=all opens every chapter")
-    address, token = lab
+    address, token, folder = lab
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     try:
         tab = context.new_page()
         tab.set_default_timeout(120_000)
         tab.goto(f"{address}/lab/tree/notebooks/{name}.ipynb?token={token}&reset")
         tab.wait_for_function(READY, polling=200)
-        assert not any(cell["number"] for cell in tab.evaluate(CELLS))
+        assert not any(tab.evaluate(PROMPTS))
         _wait_for_kernel(context, f"{address}/api/kernels?token={token}")
         tab.locator(IDLE).wait_for(state="attached")
         tab.locator(".lm-MenuBar-itemLabel", has_text="Kernel").click()
         tab.locator(".lm-Menu-itemLabel", has_text="Restart Kernel and Run All Cells").click()
         tab.locator(".jp-Dialog button", has_text="Restart").click()
         tab.wait_for_function(OVER, polling=500, timeout=1_000_000)
-        cells = tab.evaluate(CELLS)
-        drawn = tab.evaluate(DRAWN)
+        prompts = tab.evaluate(PROMPTS)
+        tab.keyboard.press("Control+s")
+        cells = _saved(folder / "notebooks" / f"{name}.ipynb", prompts)
     finally:
-        for kernel in context.request.get(f"{address}/api/kernels?token={token}").json():
+        for kernel in _kernels(context, f"{address}/api/kernels?token={token}"):
             context.request.delete(f"{address}/api/kernels/{kernel['id']}?token={token}")
         context.close()
-    assert [text for cell in cells for text in cell["errors"]] == []
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert [o.evalue for o in outputs if o.output_type == "error"] == []
     # From the first cell to the last, each once, in a kernel that began anew.
-    assert [int(cell["number"]) for cell in cells] == list(range(1, len(cells) + 1))
-    assert drawn > 0
+    assert prompts == [str(number) for number in range(1, len(cells) + 1)]
+    assert outputs
