@@ -153,8 +153,11 @@ if [ "${1:-}" = --kill ]; then
     book slurm --workflow-profile "$work/profile" predictions.csv &
     driver=$!
     wait_for "job" sh -c 'squeue -h -t R | grep -q .'
-    squeue -h -o %i | head -1 | xargs scancel
-    echo "A job was cancelled"
+    first=$(squeue -h -t R -o %i | head -1)
+    scancel "$first"
+    # One after the other: a controller killed in the midst of it holds the job for ever.
+    wait_for "job in place of the cancelled one" sh -c "squeue -h -t R -o %i | grep -qvx $first"
+    echo "A job was cancelled, and sent again"
     kill -9 "$controller"
     sleep 3
     begin slurmctld -D
