@@ -119,8 +119,23 @@ def _headline_only(run: Run, content: dict[str, Any]) -> dict[str, Any]:
         }
     if "calibration" in content:
         kept = {k: v for k, v in content["calibration"].items() if k == main["recipe"]}
-        content["calibration"] = kept
+        content["calibration"] = {
+            recipe: {model: _blurred(line) for model, line in lines.items()}
+            for recipe, lines in kept.items()
+        }
     return content
+
+
+def _blurred(line: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the ends of curves, which are one person's age, and round the rest."""
+    line = dict(line)
+    for name, place in (("lowess", "age"), ("local", "predicted")):
+        if line.get(name):
+            line[name] = {
+                key: [round(value) if key == place else round(value, 1) for value in values[1:-1]]
+                for key, values in line[name].items()
+            }
+    return line
 
 
 def _card(run: Run, packed: Run, licence: str) -> dict[str, Any]:

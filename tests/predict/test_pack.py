@@ -133,3 +133,20 @@ def test_nothing_is_written_over_and_nothing_half(finished, tmp_path):
     finally:
         hidden.rename(table)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_curves_of_the_calibration_hold_nobodys_age(finished, tmp_path):
+    run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
+    path = run.path("stacking", "calibration.json")
+    content = read_json(path)
+    (recipe,) = content["calibration"]
+    line = content["calibration"][recipe]["TAS"]
+    line["lowess"] = {"age": [18.25, 30.4, 51.7, 94.5], "gap": [3.21, 1.04, -0.56, -4.44]}
+    line["local"] = {"predicted": [20.1, 44.9, 88.8], "half_width": [4.11, 7.77, 12.34]}
+    write_json(path, content)
+    pack_model(run, tmp_path / "model")
+    packed = read_json(tmp_path / "model" / "stacking" / "calibration.json")["calibration"]
+    found = packed[recipe]["TAS"]
+    assert found["lowess"] == {"age": [30, 52], "gap": [1.0, -0.6]}
+    assert found["local"] == {"predicted": [45], "half_width": [7.8]}
+    assert found["half_width"] == line["half_width"]
