@@ -27,6 +27,9 @@ YEARS = 5
 FEW = 5
 """Real people of whom there are fewer in five years of age are not told of, nor counted."""
 
+ENOUGH = 10
+"""Real scans from which on networks are said to know a state in which scans come."""
+
 OUTER = (1.0, 99.0)
 """Percentiles between which a measure is called usual."""
 
@@ -47,9 +50,9 @@ def write_reference(run: Run) -> dict[str, Any]:
         ``ages``: list of [from, to, scans], groups of five years that at least `FEW` people
         are in (one, of simulated people); ``age_range``: [youngest group's lower edge, oldest
         group's upper edge] or None; ``n_scans``: in those groups; ``sex``: scans of F and M in
-        them; ``usual``: by measure [low, high], the 1st and 99th percentile, rounded:
-        ``contrast``, ``snr`` (see `measure_quality`), and ``voxel_mm``, the longest side of
-        the voxels as the scans came (None of simulated scans).
+        them; ``states``: in which at least `ENOUGH` came; ``usual``: by measure [low, high], the
+        1st and 99th percentile, rounded: ``contrast``, ``snr`` (see `measure_quality`), and
+        ``voxel_mm``, the longest side of the voxels as the scans came (None of simulated scans).
     """
     main = run.profile.headline
     splits = choose(read_table(run.path("splits.csv"), SPLITS), mode=main["mode"])
@@ -62,6 +65,7 @@ def write_reference(run: Run) -> dict[str, Any]:
     within = scans[group.isin(told)]
     counts = group[group.isin(told)].value_counts().sort_index()
     ages = [[int(low), int(low) + YEARS, int(count)] for low, count in counts.items()]
+    states = within["t1w_state"].value_counts()
     quality = read_table(run.path("quality.csv"), QUALITY)
     measured = quality[quality["scan_id"].isin(within["scan_id"])]
     found = {
@@ -71,6 +75,7 @@ def write_reference(run: Run) -> dict[str, Any]:
         "age_range": [ages[0][0], ages[-1][1]] if ages else None,
         "n_scans": len(within),
         "sex": {name: int((within["sex"] == name).sum()) for name in ("F", "M")},
+        "states": sorted(states[states >= (1 if run.simulated else ENOUGH)].index),
         "usual": {
             "contrast": _usual(measured["contrast"], 2),
             "snr": _usual(measured["snr"], 0),

@@ -309,6 +309,14 @@ def _unlike(known: Mapping[str, Any], found: Prediction) -> list[str]:
     that they are simulated says more.
     """
     warnings = []
+    if known.get("states") and found.t1w_state not in known["states"]:
+        # Brains that were stripped elsewhere end at another place: the same person as a native
+        # brain and as an OASIS-1 brain in MNI152 was predicted 12 years apart (eight scans).
+        warnings.append(
+            f"no training scan came as {found.t1w_state} (they came as "
+            f"{', '.join(known['states'])}): the age can be off by ten years and more, as it "
+            "depends on how a brain was stripped; give the head if there is one"
+        )
     if found.image.get("voxel_mm"):
         longest = max(found.image["voxel_mm"])
         warnings += _unusual(known, "voxel_mm", longest, "voxels of {:.1f} mm", LEEWAY_MM)

@@ -28,6 +28,7 @@ def test_ages_are_counted_in_steps_of_five_years(tiny_run):
         assert high - low == 5
         assert ((manifest["age"] >= low) & (manifest["age"] < high)).sum() == count
     assert found["age_range"] == [found["ages"][0][0], found["ages"][-1][1]]
+    assert found["states"] == ["simulated"]
     low, high = found["usual"]["contrast"]
     assert 0.4 < low < high < 1
 

@@ -123,6 +123,23 @@ def test_measures_are_compared_with_scans_of_ones_own_kind_only(run, brains, sim
     assert len(unlike) == (0 if simulated else 3)
 
 
+@pytest.mark.parametrize(
+    ("states", "warned"), [(["native-head"], True), (["mni152-brain", "native-head"], False)]
+)
+def test_a_scan_in_a_state_that_no_training_scan_had_is_warned_of(run, brains, states, warned):
+    reference, cohort_json = run.path("stacking", "reference.json"), run.path("cohort.json")
+    before, kind = read_json(reference), read_json(cohort_json)
+    write_json(reference, before | {"states": states})
+    write_json(cohort_json, kind | {"simulated": False})
+    try:
+        found = predict_scan(run, brain("whole"), brains)
+    finally:
+        write_json(reference, before)
+        write_json(cohort_json, kind)
+    assert found.t1w_state == "mni152-brain"
+    assert any("no training scan came as mni152-brain" in w for w in found.warnings) == warned
+
+
 def test_an_age_that_the_networks_never_saw_is_said(run, brains):
     child = predict_scan(run, brain("whole") | {"age": 6.0, "sex": "F"}, brains)
     assert any(warning.startswith("age 6 is outside") for warning in child.warnings)
