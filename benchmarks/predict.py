@@ -28,7 +28,7 @@ nibabel.save(simulated_head(int(sys.argv[2]))[0], sys.argv[1])"""
 def forget_peak() -> None:
     """Let the system count the process's peak of memory from now on."""
     if (PROC / "clear_refs").exists():
-        (PROC / "clear_refs").write_text("5")
+        (PROC / "clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak_gb() -> float:

@@ -109,7 +109,9 @@ class Viewer(Shown):
             return ""
         niivue = base64.b64encode(_niivue()).decode()
         # Its licence goes where it goes.
-        terms = files("brainage_lib.show").joinpath("niivue.LICENSE.txt").read_text("utf-8")
+        terms = (
+            files("brainage_lib.show").joinpath("niivue.LICENSE.txt").read_text(encoding="utf-8")
+        )
         return (
             f'<script type="application/json" data-part="volumes">{json.dumps(self.volumes)}'
             f'</script><script type="text/plain">{terms}</script>'

@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -163,7 +162,9 @@ def _join(meeting: str, rank: int, places: list[torch.device]) -> None:
     if on_gpu:
         torch.cuda.set_device(places[rank])
     else:
-        for _, name in socket.if_nameindex():
+        import psutil
+
+        for name in psutil.net_if_addrs():
             if name.startswith("lo"):
                 os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
     distributed.init_process_group(

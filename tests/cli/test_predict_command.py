@@ -93,7 +93,8 @@ def test_wrong_usage_exits_with_2(scans, tiny_run, wrong):
     assert error
 
 
-def test_without_networks_it_is_said_whose_can_be_asked(scans):
+def test_without_networks_it_is_said_whose_can_be_asked(scans, monkeypatch):
+    monkeypatch.setattr("brainage_lib.predict.model.SHIPPED", scans / "nothing")
     code, _, error = call(scans / "whole.nii.gz")
     assert code == 2
     assert "--model" in error

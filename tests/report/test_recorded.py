@@ -539,7 +539,9 @@ def test_recordings_of_the_project_are_sound(root):
         assert faults(folder) == [], folder.name
         assert json.loads((folder / "card.json").read_text())["name"] == folder.name
         for name, schema in RECORDED.items():
-            read_table(folder / f"{name}.csv", schema)
+            # Recordings from before there were statements stay as they are.
+            if name != "statements" or (folder / "statements.csv").is_file():
+                read_table(folder / f"{name}.csv", schema)
 
 
 def test_a_file_that_does_not_belong_there_is_told(recording, tmp_path):
