@@ -38,10 +38,10 @@ def accuracy_page(folder: Path) -> str:
     projects = [name.removeprefix("mae_") for name in levers if name.removeprefix("mae_").isupper()]
     parts = [_answer(levers, choosing, projects), _levers(levers, projects)]
     parts.append(_choosing(choosing))
-    parts.append("### By age\n\n" + _by_decade(decades))
-    parts.append("### Repeated scans\n\n" + _repeats(repeats))
-    parts.append("### More people\n\n" + _curve(curve))
-    parts.append("### A study that was never seen\n\n" + _studies(studies))
+    parts.append("## By age\n\n" + _by_decade(decades))
+    parts.append("## Repeated scans\n\n" + _repeats(repeats))
+    parts.append("## More people\n\n" + _curve(curve))
+    parts.append("## A study that was never seen\n\n" + _studies(studies))
     told = dict(zip(facts["what"], facts["value"], strict=True))
     parts.append(
         f"*Recorded on {told['scans']} scans of {told['participants']} controls, {told['folds']} "

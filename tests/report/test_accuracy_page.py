@@ -62,6 +62,13 @@ def test_every_row_has_its_interval_and_its_step(folder):
     assert "| IXI | 148 | 8.00 | −3.50 | 6.50 |" in text
 
 
+def test_its_headings_follow_the_pages_own(folder):
+    """Sphinx takes a heading that skips a level for an error, and builds no page."""
+    heads = [line.split(" ")[0] for line in accuracy_page(folder).splitlines() if line[:1] == "#"]
+    assert len(heads) == 4
+    assert set(heads) == {"##"}
+
+
 def test_a_missing_table_is_said_and_not_guessed(folder):
     (folder / "choosing.csv").unlink()
     assert accuracy_page(folder) == "*Not recorded yet.*\n"
