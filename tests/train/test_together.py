@@ -88,9 +88,12 @@ class Stopped(Exception):
     pass
 
 
-def stop_after_two(epoch, *_):
-    if epoch == 2:
-        raise Stopped
+def stop_after(last):
+    def report(epoch, *_):
+        if epoch == last:
+            raise Stopped
+
+    return report
 
 
 KILLED = """
@@ -138,17 +141,20 @@ def test_two_processes_take_the_steps_of_one_and_go_on_after_a_kill(tmp_path, sm
     assert psutil.wait_procs(others, timeout=20)[1] == []
     assert done.stdout.split()
 
+    of_two = moments(tmp_path / "cut")
+    (steps,) = {int(step) for (_, name), step in of_two.items() if name == "step"}
+    # Where the one that is killed hears of an epoch late, the others are an epoch ahead.
+    assert steps in (2 * 4, 3 * 4)
     with pytest.raises(Stopped):
-        fit(small, tmp_path / "alone-cut", ALONE, report=stop_after_two)
-    of_one, of_two = moments(tmp_path / "alone-cut"), moments(tmp_path / "cut")
+        fit(small, tmp_path / "alone-cut", ALONE, report=stop_after(steps // 4))
+    of_one = moments(tmp_path / "alone-cut")
     assert of_one.keys() == of_two.keys()
     for key, moment in of_one.items():
         torch.testing.assert_close(of_two[key], moment, rtol=1e-4, atol=1e-6, msg=str(key))
-    assert {int(step) for (_, name), step in of_two.items() if name == "step"} == {2 * 4}
 
     seen = []
     fit(small, tmp_path / "cut", SHARED, report=lambda *row: seen.append(row[0]))
-    assert seen == [3]
+    assert seen == list(range(steps // 4 + 1, 4))
     assert contents(tmp_path / "cut") == contents(tmp_path / "shared")
 
 
