@@ -132,7 +132,7 @@ def _levers(levers: pd.DataFrame, projects: list[str]) -> str:
             row["recipe"],
             _with_interval(row["mae"], row["mae_low"], row["mae_high"]),
             *(_with_interval(row[f"mae_{p}"], row[f"low_{p}"], row[f"high_{p}"]) for p in projects),
-            f"{row['mae_over_sd']:.2f}", f"{row['r2']:.3f}", _signed(row["bias_slope"]), step,
+            f"{row['mae_over_sd']:.2f}", _minus(row["r2"]), _signed(row["bias_slope"]), step,
             "–" if pd.isna(row["seconds"]) else f"{row['seconds']:,.0f}",
         ))  # fmt: skip
     return _table(heads, rows)
@@ -203,7 +203,8 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
-    return f"{_minus(value)} ({_minus(low)} to {_minus(high)})"
+    between = " to " if low < 0 else "–"
+    return f"{_minus(value)} ({_minus(low)}{between}{_minus(high)})"
 
 
 def _minus(value: float) -> str:

@@ -47,14 +47,14 @@ def folder(tmp_path):
 def test_the_best_row_is_told_first_beside_the_papers_numbers(folder):
     text = accuracy_page(folder)
     answer = text.splitlines()[0]
-    assert "5.25 (6.00 to 7.00) years on 390 scans of 370 people, age SD 17.5" in answer
-    assert "OAS1 7.00 (6.20 to 7.80), the paper prints 4.80" in answer
+    assert "5.25 (6.00–7.00) years on 390 scans of 370 people, age SD 17.5" in answer
+    assert "OAS1 7.00 (6.20–7.80), the paper prints 4.80" in answer
     assert "4.17" in answer
 
 
 def test_every_row_has_its_interval_and_its_step(folder):
     text = accuracy_page(folder)
-    assert "| network: small | 5.25 (6.00 to 7.00) |" in text
+    assert "| network: small | 5.25 (6.00–7.00) |" in text
     assert "| −1.25 (−1.70 to −0.80) | – |" in text
     assert "errs by 5.35 years instead of 5.25: an optimism of +0.10 (4 of 5" in text
     assert "| 2,278 | 4.90 | carried on by 30.0 n^-0.24 |" in text
@@ -88,6 +88,6 @@ def test_the_card_of_shipped_networks_is_a_table(tmp_path):
     write_json(tmp_path / "model_card.json", card)
     text = model_card(tmp_path)
     assert "300 real scans; ages 20–90; 160 women's, 140 men's scans" in text
-    assert "| IXI | 300 | 280 | 5.00 (4.50 to 5.50) |" in text
+    assert "| IXI | 300 | 280 | 5.00 (4.50–5.50) |" in text
     assert "Ages 20–25" in text
     assert "25–30" not in text
