@@ -77,7 +77,9 @@ def model_card(folder: Path) -> str:
         ("Not for", "; ".join(card["not_for"])),
         ("Files", f"{len(card['sha256'])}"),
     ]  # fmt: skip
-    lines = _table(("", "Model card"), [(f"**{name}**", text) for name, text in rows])
+    lines = _table(
+        ("Property", "What the card says"), [(f"**{name}**", text) for name, text in rows]
+    )
     scores = [
         (words, each["n_scans"], each["n_participants"],
          _with_interval(each["mae"], each["mae_low"], each["mae_high"]))
@@ -178,7 +180,7 @@ def _curve(curve: pd.DataFrame) -> str:
     return (
         "The best kernel, learned from fewer people (mean of three draws), and a power law carried "
         "on to the paper's number of scans. One cannot know that the law holds so far out.\n\n"
-        + _table(("People learned from", "MAE, years", ""), rows)
+        + _table(("People learned from", "MAE, years", "How known"), rows)
     )
 
 

@@ -66,6 +66,7 @@ def test_its_headings_follow_the_pages_own(folder):
     """Sphinx takes a heading that skips a level for an error, and builds no page."""
     heads = [line.split(" ")[0] for line in accuracy_page(folder).splitlines() if line[:1] == "#"]
     assert len(heads) == 4
+    assert "|  |" not in accuracy_page(folder)
     assert set(heads) == {"##"}
 
 
@@ -89,5 +90,6 @@ def test_the_card_of_shipped_networks_is_a_table(tmp_path):
     text = model_card(tmp_path)
     assert "300 real scans; ages 20–90; 160 women's, 140 men's scans" in text
     assert "| IXI | 300 | 280 | 5.00 (4.50–5.50) |" in text
+    assert "|  |" not in text  # a head without words is a barrier
     assert "Ages 20–25" in text
     assert "25–30" not in text
