@@ -31,13 +31,14 @@ from brainage_lib.data import kept, network_inputs
 from brainage_lib.files import digest_file, replacing
 from brainage_lib.run import Run, locate, start_run
 from brainage_lib.stats import mae_with_interval, paired_differences
+from brainage_lib.stats.disclosure import hidden_groups
 from brainage_lib.stats.reliability import reliability
 from brainage_lib.tables import SPLITS, choose, decade, read_table
 from brainage_lib.train.alone import train_alone
 from brainage_lib.train.settings import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
-PROFILE = ROOT / "workflow" / "profiles" / "accuracy.yml"
+PROFILE = ROOT / "workflow" / "profiles" / "shipped.yml"
 OUT = ROOT / "book" / "recorded" / "accuracy"
 
 SMOOTHING_MM = 4.0
@@ -155,10 +156,13 @@ def describe(scans: pd.DataFrame, predicted: np.ndarray) -> dict[str, float]:
 
 
 def by_decade(scans: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
-    """MAE by decade of age, of decades with enough people."""
+    """MAE by decade of age; small decades are left out so that none follows from the others."""
+    decades = scans.groupby(decade(scans["age"]).astype(str))
+    people = {label: set(rows["participant_id"]) for label, rows in decades}
+    hidden = hidden_groups(people, least=FEWEST)
     found = []
-    for label, rows in scans.groupby(decade(scans["age"]).astype(str)):
-        if rows["participant_id"].nunique() < FEWEST:
+    for label, rows in decades:
+        if label in hidden:
             continue
         for name in predicted:
             part = rows.assign(predicted_age=predicted.loc[rows.index, name])
@@ -323,9 +327,8 @@ def main() -> None:
     write(repeated(scans, predicted[order[1:]]), "repeats")
     write(learning_curve(candidates[best_kernel], scans, run.profile.seed), "learning_curve")
     write(other_study(best_kernel, candidates[best_kernel], scans, run.profile.seed), "studies")
-    facts = {"manifest sha256": digest_file(options.manifest), "profile": run.profile.name,
-             "folds": run.profile.folds, "scans": len(scans),
-             "participants": scans["participant_id"].nunique()}  # fmt: skip
+    facts = {"manifest sha256": digest_file(options.manifest), "folds": run.profile.folds,
+             "scans": len(scans), "participants": scans["participant_id"].nunique()}  # fmt: skip
     write(pd.DataFrame({"what": facts.keys(), "value": facts.values()}), "facts")
 
 

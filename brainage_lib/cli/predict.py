@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from brainage_lib.cli.options import AsJson, Device, Memory, ModelName, Out, Sex, State
 from brainage_lib.errors import BadInput, WrongUsage
 
 REFUSED, PARTLY = 4, 5
@@ -66,18 +67,12 @@ def predict_command(
         str | None, typer.Argument(metavar="[LEVEL]", help="Of a BIDS dataset: participant, group.")
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="A run or a packed model; the package's own networks unless given."),
-    ] = None,
+    model: ModelName = None,
     age: Annotated[float | None, typer.Option(help="True age in years, for the gap.")] = None,
-    sex: Annotated[str | None, typer.Option(help="F or M; may be left away.")] = None,
-    state: Annotated[
-        str | None,
-        typer.Option(help="native-head, native-brain or mni152-brain; guessed unless given."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for results; it is created.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
+    sex: Sex = None,
+    state: State = None,
+    out: Out = None,
+    as_json: AsJson = False,
     native_maps: Annotated[
         bool, typer.Option("--native-maps", help="Write AICBV, mask and attribution on the scan.")
     ] = False,
@@ -85,7 +80,7 @@ def predict_command(
         bool,
         typer.Option("--viewer", help="Put brains to turn into the reports (1.5 to 3 MB each)."),
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     participant_label: Annotated[
         list[str] | None, typer.Option("--participant-label", "--participant_label",
                                        help="BIDS: only these, with or without sub-.")
@@ -95,9 +90,7 @@ def predict_command(
                                        help="BIDS: only these, with or without ses-.")
     ] = None,
     nprocs: Annotated[int, typer.Option(min=1, help="Processes, of several scans.")] = 1,
-    mem: Annotated[
-        float | None, typer.Option(min=0.1, help="Memory that may be used, GB; what is free.")
-    ] = None,
+    mem: Memory = None,
     part: Annotated[
         str | None, typer.Option(metavar="K/N", help="Of several scans: only part K of N, and no "
                                  "tables.")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from brainage_lib.cli.options import AsJson, Device, Memory, ModelName, Out, Sex, State
 from brainage_lib.cli.predict import PARTLY, REFUSED, TABLES, make_room
 from brainage_lib.errors import BadImage, WrongUsage
 
@@ -34,26 +35,19 @@ scans some were.
 
 def stability_command(
     scan: Annotated[str, typer.Argument(metavar="T1W", help="A scan, or a table of scans (.csv).")],
-    model: Annotated[
-        str | None, typer.Option(help="Whose networks: a run (name or folder) or a packed model.")
-    ] = None,
+    model: ModelName = None,
     only: Annotated[
         list[str] | None,
         typer.Option(help="Only this kind: tilt, axes, voxel, slices, noise, bias, scale, offset, "
                           "gamma. May be given several times."),
     ] = None,
-    sex: Annotated[str | None, typer.Option(help="F or M; may be left away.")] = None,
-    state: Annotated[
-        str | None,
-        typer.Option(help="native-head, native-brain or mni152-brain; guessed unless given."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for results; it is created.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    sex: Sex = None,
+    state: State = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    device: Device = "auto",
     nprocs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    mem: Annotated[
-        float | None, typer.Option(min=0.1, help="Memory that may be used, GB; what is free.")
-    ] = None,
+    mem: Memory = None,
 ) -> None:  # fmt: skip
     """Parse, call the library, print; the help is `HELP`."""
     import pandas as pd

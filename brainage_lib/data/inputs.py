@@ -96,6 +96,8 @@ def network_inputs(
     Raises
     ------
     BadInput
-        The maps were not made, or not of these scans.
+        The maps were not made.
+    KeyError
+        They were, but not of one of these scans.
     """
     return scaled(net, VolumeStore(run.path("volumes", volumes_of(net, reads))).rows(scan_ids))

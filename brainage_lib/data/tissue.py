@@ -6,6 +6,7 @@ Only the box about the brain is kept: the empty margin would be half of a networ
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -123,7 +124,7 @@ def prepare_tissue(run: Run, scans: list[dict]) -> dict[str, str]:
         folder = cohort_folder(run)
         again = run.profile.preprocessing.register_again
         reasons: dict[str, str] = {}
-        with VolumeWriter(where, shape, key=str(sorted(key.items()))) as writer:
+        with VolumeWriter(where, shape, key=json.dumps(key, sort_keys=True)) as writer:
             left = [scan for scan in scans if scan["scan_id"] not in writer.done]
             asked = [
                 (scan, None if folder is None else str(folder), mm, str(run.preprocessed), again)

@@ -1,12 +1,15 @@
-"""The MNI152 template on a grid: nilearn's packaged T1w, grey and white maps."""
+"""The MNI152 template on a grid (nilearn's T1w, grey and white), and templates of deepmriprep."""
 
 from __future__ import annotations
 
+import importlib.util
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from brainage_lib.errors import UserError
 from brainage_lib.imaging.grids import SHAPES, Grid, grid
 
 
@@ -54,3 +57,25 @@ def _template(mm: int) -> Template:
     for values in maps:
         values.flags.writeable = False
     return Template(*maps)
+
+
+def deepmriprep_template(name: str) -> Path:
+    """Find one of the templates that deepmriprep brings; nothing of the package is executed.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+
+    Raises
+    ------
+    UserError
+        The package is not installed.
+    """
+    spec = importlib.util.find_spec("deepmriprep")
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f"the package deepmriprep, whose {name} is read, is not installed; "
+            "run `pip install deepmriprep`"
+        )
+    return Path(spec.origin).parent / "data" / "templates" / name

@@ -9,17 +9,16 @@ Priors are the group means that deepmriprep brings, read where they are installe
 
 from __future__ import annotations
 
-import importlib.util
 from functools import lru_cache
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from brainage_lib.errors import BadImage, UserError
+from brainage_lib.errors import BadImage
 from brainage_lib.imaging.grids import SHAPES, Grid, grid
 from brainage_lib.imaging.resampling import resample
+from brainage_lib.imaging.template import deepmriprep_template
 
 TISSUES = ("grey", "white", "csf")
 """Order of the maps."""
@@ -125,7 +124,7 @@ def _agree(start: np.ndarray, mask: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=len(SHAPES))
 def _priors(mm: int) -> np.ndarray:
     """(3, x, y, z) usual shares of the tissues on a grid; they add up to 1 everywhere."""
-    img = nib.load(_template_path())
+    img = nib.load(deepmriprep_template("Template_4_GS.nii.gz"))
     data = np.asarray(img.dataobj, dtype=np.float32)
     target = grid(mm)
     sigma = PRIOR_SIGMA_MM / np.linalg.norm(img.affine[:3, :3], axis=0)
@@ -139,14 +138,3 @@ def _priors(mm: int) -> np.ndarray:
     found /= found.sum(axis=0)
     found.flags.writeable = False
     return found
-
-
-def _template_path() -> Path:
-    spec = importlib.util.find_spec("deepmriprep")
-    if spec is None or spec.origin is None:
-        raise UserError(
-            "the package deepmriprep, whose tissue priors are read, is not installed; "
-            "run `pip install deepmriprep`"
-        )
-    # Nothing of the package is executed.
-    return Path(spec.origin).parent / "data" / "templates" / "Template_4_GS.nii.gz"

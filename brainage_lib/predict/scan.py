@@ -310,12 +310,11 @@ def _unlike(known: Mapping[str, Any], found: Prediction) -> list[str]:
     """
     warnings = []
     if known.get("states") and found.t1w_state not in known["states"]:
-        # Brains that were stripped elsewhere end at another place: the same person as a native
-        # brain and as an OASIS-1 brain in MNI152 was predicted 12 years apart (eight scans).
+        # Brains that were stripped elsewhere end at another place (`benchmarks/stripping.py`).
+        came = f"the training scans came as {' or '.join(known['states'])}"
         warnings.append(
-            f"no training scan came as {found.t1w_state} (they came as "
-            f"{', '.join(known['states'])}): the age can be off by ten years and more, as it "
-            "depends on how a brain was stripped; give the head if there is one"
+            f"{came}, this one as {found.t1w_state}: the age can be off by ten years and more, as "
+            "it depends on how a brain was stripped; give the head if there is one"
         )
     if found.image.get("voxel_mm"):
         longest = max(found.image["voxel_mm"])

@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 
 from brainage_lib.files import read_json
-
-PAPER_ROWS = {"OAS1": 4.80, "IXI": 4.17}
-"""The paper's MAE of TAS by study, years (Table 3); trained on 2,278 scans of 13 studies."""
+from brainage_lib.stats import paper_table3
+from brainage_lib.tables import choose
 
 NOT_YET = "*Not recorded yet.*\n"
 
@@ -35,7 +34,7 @@ def accuracy_page(folder: Path) -> str:
     levers, decades, choosing, repeats, curve, studies, facts = (
         pd.read_csv(folder / f"{name}.csv") for name in names
     )
-    projects = [name.removeprefix("mae_") for name in levers if name.removeprefix("mae_").isupper()]
+    projects = [name.removeprefix("low_") for name in levers if name.startswith("low_")]
     parts = [_answer(levers, choosing, projects), _levers(levers, projects)]
     parts.append(_choosing(choosing))
     parts.append("## By age\n\n" + _by_decade(decades))
@@ -105,13 +104,13 @@ def _range(card: Mapping[str, Any]) -> str:
 
 def _answer(levers: pd.DataFrame, choosing: pd.DataFrame, projects: list[str]) -> str:
     (best,) = levers[levers["recipe"] == choosing["best"].iloc[0]].to_dict("records")
-    by_study = "; ".join(
-        f"{name} {_with_interval(best[f'mae_{name}'], best[f'low_{name}'], best[f'high_{name}'])}, "
-        f"the paper prints {PAPER_ROWS[name]:.2f}"
-        if name in PAPER_ROWS else
-        f"{name} {_with_interval(best[f'mae_{name}'], best[f'low_{name}'], best[f'high_{name}'])}"
-        for name in projects
-    )  # fmt: skip
+    printed = choose(paper_table3(), model="TAS").set_index("project")["mae"]
+    told = []
+    for name in projects:
+        ends = best[f"mae_{name}"], best[f"low_{name}"], best[f"high_{name}"]
+        beside = f", the paper prints {printed[name]:.2f}" if name in printed else ""
+        told.append(f"{name} {_with_interval(*ends)}{beside}")
+    by_study = "; ".join(told)
     return (
         f"**Answer.** Best is the {best['recipe'].removeprefix('network: ')}: MAE "
         f"{_with_interval(best['mae'], best['mae_low'], best['mae_high'])} years on "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -300,6 +301,7 @@ class Profile(_Settings):
         }
 
 
+@cache
 def recipe_reads(recipe: str) -> str:
     """Say what the net T of a recipe reads, "t1w" or "tissue".
 

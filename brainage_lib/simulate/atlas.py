@@ -7,7 +7,6 @@ installed and never copied (their licences are their authors').
 
 from __future__ import annotations
 
-import importlib.util
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +15,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from brainage_lib.errors import UserError
 from brainage_lib.imaging import Grid, grid
+from brainage_lib.imaging.template import deepmriprep_template
 from brainage_lib.simulate.sources import table
 
 VENTRICLES = (4, 49, 50, 51, 52)
@@ -83,14 +82,8 @@ def _base_maps(mm: int) -> BaseMaps:
 
 
 def label_path() -> Path:
-    """Where deepmriprep keeps the Neuromorphometrics labels (nothing of it is executed)."""
-    spec = importlib.util.find_spec("deepmriprep")
-    if spec is None or spec.origin is None:
-        raise UserError(
-            "the package deepmriprep, whose label map the simulator reads, is not installed; "
-            "run `pip install deepmriprep`"
-        )
-    return Path(spec.origin).parent / "data" / "templates" / "neuromorphometrics.nii.gz"
+    """Where deepmriprep keeps the Neuromorphometrics labels."""
+    return deepmriprep_template("neuromorphometrics.nii.gz")
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from brainage_lib.stats import (
     table2,
     table3,
 )
-from brainage_lib.tables import TABLE1, TABLE2, TABLE3, write_table
+from brainage_lib.tables import TABLE1, TABLE2, TABLE3, read_table, write_table
 from brainage_lib.train.cohort import fit_networks, predict_networks
 
 NETS = ["T"]
@@ -65,4 +65,4 @@ def train_alone(run: Run) -> pd.DataFrame:
     save_model_json(stacked, run.path("stacking", "model.json"))
     save_calibration_json(stacked, run.path("stacking", "calibration.json"))
     write_reference(run)
-    return table1(stacked, **resampling)
+    return read_table(run.path(*tables[0][2]), TABLE1)

@@ -161,6 +161,10 @@ def test_accuracy_bench_hides_small_groups_and_carries_the_curve_on(accuracy, pl
                                  pd.DataFrame({"r": scans["age"]}))  # fmt: skip
     assert (decades["n_scans"] >= accuracy.FEWEST).all()
     assert len(decades) > 2
+    # Twenty-one, and six: the small decade would follow from the total, so another goes with it.
+    ages = np.r_[np.full(21, 25.0), np.full(33, 45.0), np.full(6, 65.0)]
+    told = accuracy.by_decade(scans.assign(age=ages), pd.DataFrame({"r": ages}))
+    assert set(told["decade"]) == {"40–50"}
 
 
 def test_accuracy_bench_mends_a_constant_gap_of_a_new_study_by_few_scans(accuracy, planted):

@@ -17,7 +17,9 @@ def folder(tmp_path):
     row = {"n_scans": 390, "n_participants": 370, "mae": 6.5, "mae_low": 6.0, "mae_high": 7.0,
            "mae_over_sd": 0.3, "r2": 0.86, "bias_slope": -0.12,
            "mae_OAS1": 7.0, "low_OAS1": 6.2, "high_OAS1": 7.8,
-           "mae_IXI": 5.5, "low_IXI": 5.0, "high_IXI": 6.0, "seconds": 12.0,
+           "mae_IXI": 5.5, "low_IXI": 5.0, "high_IXI": 6.0,
+           "mae_CoRR": 3.0, "low_CoRR": 2.0, "high_CoRR": 4.0,
+           "mae_Mine": 9.0, "low_Mine": 8.0, "high_Mine": 9.9, "seconds": 12.0,
            "to_row_above_difference": float("nan"), "to_row_above_low": float("nan"),
            "to_row_above_high": float("nan")}  # fmt: skip
     better = row | {"mae": 5.25, "to_row_above_difference": -1.25, "to_row_above_low": -1.7,
@@ -50,6 +52,8 @@ def test_the_best_row_is_told_first_beside_the_papers_numbers(folder):
     assert "5.25 (6.00–7.00) years on 390 scans of 370 people, age SD 17.5" in answer
     assert "OAS1 7.00 (6.20–7.80), the paper prints 4.80" in answer
     assert "4.17" in answer
+    assert "CoRR 3.00 (2.00–4.00), the paper prints" in answer
+    assert "Mine 9.00 (8.00–9.90))" in answer
 
 
 def test_every_row_has_its_interval_and_its_step(folder):

@@ -84,18 +84,6 @@ def moments(folder):
     }
 
 
-class Stopped(Exception):
-    pass
-
-
-def stop_after(last):
-    def report(epoch, *_):
-        if epoch == last:
-            raise Stopped
-
-    return report
-
-
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
@@ -145,8 +133,8 @@ def test_two_processes_take_the_steps_of_one_and_go_on_after_a_kill(tmp_path, sm
     (steps,) = {int(step) for (_, name), step in of_two.items() if name == "step"}
     # Where the one that is killed hears of an epoch late, the others are an epoch ahead.
     assert steps in (2 * 4, 3 * 4)
-    with pytest.raises(Stopped):
-        fit(small, tmp_path / "alone-cut", ALONE, report=stop_after(steps // 4))
+    with pytest.raises(small.Killed):
+        fit(small, tmp_path / "alone-cut", ALONE, report=small.kill_after(steps // 4))
     of_one = moments(tmp_path / "alone-cut")
     assert of_one.keys() == of_two.keys()
     for key, moment in of_one.items():
