@@ -24,9 +24,8 @@ from brainage_lib.run import (
     Run,
     ShuffledKey,
     code_digest,
+    looked_at,
     progress,
-    recipe_reads,
-    trained_pairs,
 )
 from brainage_lib.tables import ATTRIBUTION, SPLITS, decade, read_table, write_table
 
@@ -189,18 +188,6 @@ def folds_of(tested: pd.DataFrame) -> list[int]:
     return sorted(int(fold) for fold in tested["fold"].unique())
 
 
-def _recipe(run: Run, mode: str) -> str:
-    """Recipe of the networks that are looked at: the mode's first whose T reads the T1w itself."""
-    for recipe, trained in trained_pairs(run.profile):
-        if trained == mode and recipe_reads(recipe) == "t1w":
-            return recipe
-    raise BadInput(
-        str(run.folder),
-        [f"no network of {mode} mode reads the T1w itself: there is nothing to look at; add a "
-         "recipe that does to the profile, such as sound"],
-    )  # fmt: skip
-
-
 def weights_path(
     run: Run, net: str, mode: str, fold: int, seed: int | None = None, shuffled: bool = False
 ) -> Path:
@@ -210,7 +197,7 @@ def weights_path(
     """
     kind = ShuffledKey if shuffled else NetworkKey
     seed = min(run.profile.seeds) if seed is None else seed
-    key = kind(_recipe(run, mode), mode, net, seed, fold)
+    key = kind(looked_at(run.profile, mode), mode, net, seed, fold)
     path = run.path("networks", key.place, "weights.safetensors")
     if not path.is_file():
         name = path.relative_to(run.folder).as_posix()
@@ -315,7 +302,7 @@ def _write_groups(run: Run, net: str, mode: str, facts: pd.DataFrame) -> None:
         places = affine[:3, 3] + np.diag(affine)[:3] * groups[label].slices
         rows.append(
             {
-                "recipe": _recipe(run, mode),
+                "recipe": looked_at(run.profile, mode),
                 "mode": mode,
                 "net": net,
                 "decade": label,

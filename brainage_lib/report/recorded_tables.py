@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from brainage_lib import stats
-from brainage_lib.run import Run
+from brainage_lib.run import Run, looked_at
 from brainage_lib.stats.disclosure import LEAST, LEAST_QUANTILES
 from brainage_lib.stats.network_errors import network_errors
 from brainage_lib.tables import (
@@ -116,7 +116,7 @@ class Finished:
         from brainage_lib.explain.statements import count_people
 
         table = read_table(self.run.path("attribution", "statements.csv"), STATEMENTS)
-        recipe = self.run.profile.headline["recipe"]
+        recipe = looked_at(self.run.profile, self.run.profile.headline["mode"])
         return table.assign(recipe=recipe, n_participants=count_people(self.run, table))
 
 

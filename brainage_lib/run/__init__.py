@@ -6,6 +6,7 @@ from brainage_lib.run.gpus import count_gpus
 from brainage_lib.run.networks import (
     NetworkKey,
     ShuffledKey,
+    looked_at,
     plan_networks,
     plan_shuffled,
     trained_pairs,
@@ -33,6 +34,7 @@ __all__ = [
     "count_gpus",
     "load_profile",
     "locate",
+    "looked_at",
     "open_chapter",
     "plan_networks",
     "plan_shuffled",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from brainage_lib.run.profile import Profile
+from brainage_lib.errors import WrongUsage
+from brainage_lib.run.profile import Profile, recipe_reads
 
 
 class NetworkKey(NamedTuple):
@@ -51,6 +52,23 @@ def plan_networks(profile: Profile) -> list[NetworkKey]:
     ]
 
 
+def looked_at(profile: Profile, mode: str) -> str:
+    """Name the recipe whose maps are made: a mode's first whose net T reads the T1w itself.
+
+    Raises
+    ------
+    WrongUsage
+        There is none.
+    """
+    for recipe, trained in trained_pairs(profile):
+        if trained == mode and recipe_reads(recipe) == "t1w":
+            return recipe
+    raise WrongUsage(
+        f"profile {profile.name}: no network of {mode} mode reads the T1w itself, so that there is "
+        "nothing to look at; add a recipe that does, such as sound"
+    )
+
+
 class ShuffledKey(NetworkKey):
     """A training on shuffled ages: what maps look like where there was nothing to learn.
 
@@ -64,10 +82,13 @@ class ShuffledKey(NetworkKey):
 
 
 def plan_shuffled(profile: Profile) -> list[ShuffledKey]:
-    """List the trainings on shuffled ages that a profile asks for, of its headline's first fold."""
-    recipe, mode = profile.headline["recipe"], profile.headline["mode"]
+    """List the trainings on shuffled ages that a profile asks for, of the headline's first fold.
+
+    Their recipe is the one whose maps are made.
+    """
+    mode = profile.headline["mode"]
     return [
-        ShuffledKey(recipe, mode, net, min(profile.seeds), 0)
+        ShuffledKey(looked_at(profile, mode), mode, net, min(profile.seeds), 0)
         for net in profile.nets
         if net in profile.attribution.shuffled_nets
     ]

@@ -14,9 +14,18 @@ import torch
 import yaml
 
 from brainage_lib.data import VolumeWriter, network_inputs
+from brainage_lib.errors import WrongUsage
 from brainage_lib.imaging import grid
 from brainage_lib.models import FCN, count_parameters, load_weights
-from brainage_lib.run import NetworkKey, Run, load_profile, plan_networks, plan_shuffled, start_run
+from brainage_lib.run import (
+    NetworkKey,
+    Run,
+    load_profile,
+    looked_at,
+    plan_networks,
+    plan_shuffled,
+    start_run,
+)
 from brainage_lib.tables import MANIFEST, PREDICTIONS, QUALITY, SPLITS, read_table, write_table
 from brainage_lib.train import cohort, load_recipe, network_features, predict_network
 from brainage_lib.train.batches import as_input
@@ -117,6 +126,20 @@ def test_shuffled_ages_are_learned_where_they_are_asked_for_and_predict_nothing(
     plan = plan_networks(asked)
     assert key.place not in {other.place for other in plan}
     assert cohort.training_seed(key) not in {cohort.training_seed(other) for other in plan}
+
+
+def test_maps_are_made_of_the_first_recipe_that_reads_the_t1w(tmp_path):
+    asked = make_run(
+        tmp_path, modes=["sound"], recipes=["tissue", "sound"],
+        attribution={"shuffled_nets": ["T"]},
+    ).profile  # fmt: skip
+    assert asked.headline["recipe"] == "tissue"
+    assert looked_at(asked, "sound") == "sound"
+    # The counterpart that learned shuffled ages is of the same recipe.
+    assert [key.recipe for key in plan_shuffled(asked)] == ["sound"]
+    alone = make_run(tmp_path, modes=["sound"], recipes=["tissue"]).profile
+    with pytest.raises(WrongUsage, match="nothing to look at; add a recipe that does"):
+        looked_at(alone, "sound")
 
 
 def test_a_network_of_shuffled_ages_learns_the_same_scans_and_says_what_it_is(run, tmp_path):
