@@ -34,7 +34,7 @@ def forget_peak() -> None:
 def peak_gb() -> float:
     """Peak of the memory held since `forget_peak`, GB; NaN where the system does not tell."""
     status = PROC / "status"
-    lines = status.read_text().splitlines() if status.exists() else []
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
     kb = [line.split()[1] for line in lines if line.startswith("VmHWM")]
     return int(kb[0]) / 2**20 if kb else float("nan")
 
