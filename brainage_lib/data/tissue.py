@@ -1,7 +1,7 @@
 """Tissue maps of every scan of a run, for networks that read them in place of T1w.
 
 They are made on a fine grid, where a voxel is rarely of two tissues, and then put on the run's.
-Only the box about the brain is kept: the empty margin would be half of a network's work.
+Only the box about their mask is kept: the empty margin would be half of a network's work.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from brainage_lib.data.store import VolumeStore, VolumeWriter
 from brainage_lib.errors import BadImage
 from brainage_lib.files import digest_file, replacing
 from brainage_lib.imaging import Grid, grid, resample
-from brainage_lib.imaging.template import template
-from brainage_lib.imaging.tissue import TISSUES, tissue_maps
+from brainage_lib.imaging.tissue import TISSUES, inner, tissue_maps
 from brainage_lib.run import Run, code_digest, progress, scatter
 
 FINE_MM = 2
@@ -36,17 +35,17 @@ OUTPUTS = ["volumes/tissue/index.csv", "volumes/tissue/failed.csv"]
 
 
 def brain_box(target: Grid) -> tuple[slice, slice, slice]:
-    """Box about the template's brain, its sides multiples of `SIDE`, within the grid.
+    """Box about what tissue maps show, its sides multiples of `SIDE`, within the grid.
 
     Examples
     --------
     >>> [side.stop - side.start for side in brain_box(grid(4))]
-    [40, 48, 40]
+    [32, 48, 40]
     """
     sides = []
     for axis, voxels in enumerate(target.shape):
         across = tuple(other for other in range(3) if other != axis)
-        there = np.flatnonzero(template(target).mask.any(axis=across))
+        there = np.flatnonzero(inner(target).any(axis=across))
         size = int(there[-1] - there[0] + 1)
         side = min(SIDE * math.ceil(size / SIDE), voxels)
         start = int(np.clip(there[0] - (side - size) // 2, 0, voxels - side))

@@ -5,6 +5,10 @@ with the tissues' usual places as priors (Ashburner and Friston 2005,
 doi:10.1016/j.neuroimage.2005.02.018, without its deformation), followed by a few mean-field
 passes of a Potts model that lets neighbours agree (Zhang et al. 2001, doi:10.1109/42.906424).
 Priors are the group means that deepmriprep brings, read where they are installed.
+
+What lies near the brain's edge depends on who stripped it: some leave all the fluid about the
+brain, some none, and with the fluid's share its fitted brightness changes, and so the border of
+grey matter everywhere. The rim is therefore left out, both of the fit and of the maps.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from scipy import ndimage
 from brainage_lib.errors import BadImage
 from brainage_lib.imaging.grids import SHAPES, Grid, grid
 from brainage_lib.imaging.resampling import resample
-from brainage_lib.imaging.template import deepmriprep_template
+from brainage_lib.imaging.template import deepmriprep_template, template
 
 TISSUES = ("grey", "white", "csf")
 """Order of the maps."""
@@ -41,11 +45,22 @@ AGREEMENT = 0.3
 """Weight of a neighbour of the same tissue, in log-probability."""
 
 NARROWEST = 0.02
-"""Least standard deviation of a tissue, as a share of the brain's 99th percentile."""
+"""Least standard deviation of a tissue, as a share of the 99th percentile."""
+
+RIM_MM = 8.0
+"""Depth below the edge of the template's brain of what is left out. Eight sessions as brains in
+scanner space were read 8.8 years older than the same as brains in MNI152 (Gaussian process, other
+people); without the rim 1.8 years younger, the error of all 414 scans being 6.30 years instead
+of 6.48. 4 and 12 mm were no better."""
+
+
+def inner(target: Grid) -> np.ndarray:
+    """(x, y, z) mask of the template's brain without its rim; kept, not writeable."""
+    return _inner(target.mm)
 
 
 def tissue_maps(volume: np.ndarray, target: Grid) -> np.ndarray:
-    """Share of grey matter, white matter and fluid in each voxel.
+    """Share of grey matter, white matter and fluid in each voxel of the brain but for its rim.
 
     Parameters
     ----------
@@ -57,7 +72,8 @@ def tissue_maps(volume: np.ndarray, target: Grid) -> np.ndarray:
     Returns
     -------
     (3, x, y, z) array of float32, 0–1
-        In the order of `TISSUES`. They add up to 1 within the brain and are 0 outside.
+        In the order of `TISSUES`. They add up to 1 where the brain and `inner` are, and are 0
+        elsewhere.
 
     Raises
     ------
@@ -67,7 +83,7 @@ def tissue_maps(volume: np.ndarray, target: Grid) -> np.ndarray:
     """
     if np.shape(volume) != target.shape:
         raise ValueError(f"the volume has the shape {np.shape(volume)}, the grid {target.shape}")
-    mask = np.asarray(volume) > 0
+    mask = (np.asarray(volume) > 0) & inner(target)
     if not mask.any():
         raise BadImage("no value above zero within the brain", "export the scan again")
     box = ndimage.find_objects(mask.astype(np.int8))[0]
@@ -119,6 +135,14 @@ def _agree(start: np.ndarray, mask: np.ndarray) -> np.ndarray:
         asked = start * np.exp(AGREEMENT * around[:, mask])
         shares[:, mask] = asked / asked.sum(axis=0)
     return shares
+
+
+@lru_cache(maxsize=len(SHAPES))
+def _inner(mm: int) -> np.ndarray:
+    depth = ndimage.distance_transform_edt(template(grid(mm)).mask, sampling=float(mm))
+    found = depth > RIM_MM
+    found.flags.writeable = False
+    return found
 
 
 @lru_cache(maxsize=len(SHAPES))

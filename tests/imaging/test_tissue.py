@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from brainage_lib.errors import BadImage
 from brainage_lib.imaging import grid, template
-from brainage_lib.imaging.tissue import TISSUES, tissue_maps
+from brainage_lib.imaging.tissue import TISSUES, inner, tissue_maps
 
 GRID = grid(4)
 BRIGHTNESS = {"grey": 0.6, "white": 0.9, "csf": 0.25}
@@ -29,7 +30,7 @@ def phantom(noise=0.03, seed=0):
 def test_each_voxel_goes_to_its_tissue_and_shares_add_up_to_one():
     volume, truth = phantom()
     maps = tissue_maps(volume, GRID)
-    inside = truth >= 0
+    inside = (truth >= 0) & inner(GRID)
     np.testing.assert_allclose(maps.sum(axis=0)[inside], 1, atol=1e-5)
     assert (maps[:, ~inside] == 0).all()
     assert (maps.argmax(axis=0) == truth)[inside].mean() > 0.97
@@ -37,7 +38,7 @@ def test_each_voxel_goes_to_its_tissue_and_shares_add_up_to_one():
 
 def test_neighbours_take_noise_out():
     volume, truth = phantom(noise=0.15)
-    inside = truth >= 0
+    inside = (truth >= 0) & inner(GRID)
     means = np.array([BRIGHTNESS[name] for name in TISSUES])
     nearest = np.abs(volume[..., None] - means).argmin(axis=-1)
     alone = (nearest == truth)[inside].mean()
@@ -60,6 +61,17 @@ def test_large_ventricles_are_fluid_where_others_have_white_matter():
     volume[hole] = BRIGHTNESS["csf"]
     maps = tissue_maps(volume, GRID)
     assert maps[TISSUES.index("csf")][hole].mean() > 0.95
+
+
+def test_the_fluid_that_stripping_leaves_changes_nothing_within():
+    volume, _ = phantom()
+    tight = np.where(inner(GRID), volume, 0)
+    loose = volume.copy()
+    outside = ndimage.binary_dilation(volume > 0, iterations=2) & (volume == 0)
+    loose[outside] = BRIGHTNESS["csf"]
+    expected = tissue_maps(volume, GRID)
+    for changed in (tight, loose):
+        np.testing.assert_array_equal(tissue_maps(changed, GRID), expected)
 
 
 @pytest.mark.parametrize(
