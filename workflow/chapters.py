@@ -101,6 +101,11 @@ def existing(notebooks: Path) -> dict[str, Chapter]:
     }
 
 
+def follows(name: str, other: str) -> bool:
+    """Tell whether a chapter reads, directly or through others, what another one wrote."""
+    return any(before == other or follows(before, other) for before in CHAPTERS[name].after)
+
+
 def count_rows(manifest: str) -> int:
     """Rows of a manifest; 0 if it is not there, which Snakemake then says."""
     try:

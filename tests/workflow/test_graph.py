@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from brainage_lib.run import load_profile
+
 
 @pytest.fixture(scope="module")
 def chapters(root):
@@ -37,6 +39,23 @@ def test_the_graph_has_no_circle_and_no_table_has_two_authors(chapters):
         done |= ready
     tables = [table for chapter in chapters.CHAPTERS.values() for table in chapter.tables]
     assert len(tables) == len(set(tables))
+
+
+def test_chapters_follow_others_directly_or_through_others(chapters):
+    after = {name for name in chapters.CHAPTERS if chapters.follows(name, "05_vgg8_training")}
+    assert after == {name for name in chapters.CHAPTERS if name[:2] > "05" or name[:2] == "00"}
+    assert not any(chapters.follows(name, name) for name in chapters.CHAPTERS)
+
+
+def test_the_longest_trainings_are_asked_for_first(root):
+    spec = importlib.util.spec_from_file_location("book", root / "workflow" / "book.py")
+    book = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(book)
+    profile = load_profile(root / "workflow" / "profiles" / "demo.yml")
+    option, *files = book._longest_first(profile)
+    assert option == "--prioritize"
+    assert files == [f"networks/paper/paper/{net}-s0/0/weights.safetensors" for net in "TA"]
+    assert book._longest_first(profile.model_copy(update={"modes": ["sound"]})) == []
 
 
 def test_the_graph_has_the_notebooks_that_exist_and_no_others(chapters, tmp_path):
