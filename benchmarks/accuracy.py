@@ -17,7 +17,8 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,14 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 
 from brainage_lib.data import kept, network_inputs
 from brainage_lib.files import digest_file, replacing
-from brainage_lib.run import Run, locate, start_run
+from brainage_lib.run import NetworkKey, Run, locate, start_run
 from brainage_lib.stats import mae_with_interval, paired_differences
 from brainage_lib.stats.disclosure import hidden_groups
 from brainage_lib.stats.reliability import reliability
 from brainage_lib.tables import SPLITS, choose, decade, read_table
+from brainage_lib.train import predict_network
 from brainage_lib.train.alone import train_alone
+from brainage_lib.train.cohort import PREDICTED_AT_ONCE, fit_key, load_network, train_settings
 from brainage_lib.train.settings import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,6 +62,8 @@ CALIBRATED_ON = 10
 DRAWS = 200
 
 Kernel = np.ndarray
+Learner = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
+"""From a project and the numbers of rows to learn from and to test, ages of the latter."""
 
 
 def features(run: Run, reads: str, scan_ids: list[str]) -> np.ndarray:
@@ -216,9 +221,20 @@ def learning_curve(candidates: list[Kernel], scans: pd.DataFrame, seed: int) -> 
     return pd.concat([table, pd.DataFrame([carried])], ignore_index=True)
 
 
-def other_study(
-    recipe: str, candidates: list[Kernel], scans: pd.DataFrame, seed: int
-) -> pd.DataFrame:
+def network_apart(
+    run: Run, recipe: str, scans: pd.DataFrame, project: str, train: np.ndarray, test: np.ndarray
+) -> np.ndarray:
+    """Ages of one study by a network that learned from the others; trained unless it is there."""
+    key = NetworkKey(recipe, f"without-{project}", "T", run.profile.seeds[0], 0)
+    known, settings = scans.iloc[train], load_recipe(recipe)
+    last = known["fold"] == known["fold"].max()
+    sets = {"train": known[~last], "validation": known[last]}
+    fit_key(run, key, sets, train_settings(run.profile, settings), f"{recipe} without {project}")
+    volumes = network_inputs(run, "T", list(scans["scan_id"].iloc[test]), settings.reads)
+    return predict_network(load_network(run, key), volumes, PREDICTED_AT_ONCE)
+
+
+def other_study(learners: Mapping[str, Learner], scans: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Each study predicted from the others, as it is and after a small calibration sample."""
     age, people = scans["age"].to_numpy(), scans["participant_id"].to_numpy()
     found = []
@@ -227,16 +243,20 @@ def other_study(
         test, train = np.flatnonzero(inside), np.flatnonzero(~inside)
         if len(train) < SIZES[0] or len(set(people[test])) < 2 * CALIBRATED_ON:
             continue
-        gap = fit_predict(candidates, age, people, train, test) - age[test]
-        rng, moved = np.random.default_rng(seed), []
-        for _ in range(DRAWS):
-            few = rng.permutation(len(test))[:CALIBRATED_ON]
-            rest = np.setdiff1d(np.arange(len(test)), few)
-            moved.append(np.abs(gap[rest] - gap[few].mean()).mean())
-        found.append({
-            "recipe": recipe, "tested": project, "n_scans": len(test), "mae": np.abs(gap).mean(),
-            "mean_gap": gap.mean(), f"mae_after_{CALIBRATED_ON}": np.mean(moved),
-        })  # fmt: skip
+        for name, learner in learners.items():
+            gap = learner(project, train, test) - age[test]
+            rng, moved = np.random.default_rng(seed), []
+            for _ in range(DRAWS):
+                few = rng.permutation(len(test))[:CALIBRATED_ON]
+                rest = np.setdiff1d(np.arange(len(test)), few)
+                moved.append(np.abs(gap[rest] - gap[few].mean()).mean())
+            found.append({
+                "recipe": name, "tested": project, "n_scans": len(test),
+                "mae": np.abs(gap).mean(), "mean_gap": gap.mean(),
+                # −1 where one age is told for all, 0 without a pull to the mean.
+                "bias_slope": np.polyfit(age[test], gap, 1)[0],
+                f"mae_after_{CALIBRATED_ON}": np.mean(moved),
+            })  # fmt: skip
     return pd.DataFrame(found)
 
 
@@ -265,7 +285,7 @@ def network_columns(run: Run, scans: pd.DataFrame) -> tuple[dict[str, np.ndarray
         rows = table[table["recipe"] == name]
         means = rows.groupby("scan_id")["predicted_age"].mean()
         columns[name] = scans["scan_id"].map(means).to_numpy()
-        files = run.path("networks", name).rglob("durations.json")
+        files = run.path("networks", name, "sound").rglob("durations.json")
         seconds[name] = sum(sum(pd.read_json(path, typ="series")["seconds_per_epoch"])
                             for path in files)  # fmt: skip
     return columns, seconds
@@ -326,7 +346,12 @@ def main() -> None:
     write(choosing(scans, predicted), "choosing")
     write(repeated(scans, predicted[order[1:]]), "repeats")
     write(learning_curve(candidates[best_kernel], scans, run.profile.seed), "learning_curve")
-    write(other_study(best_kernel, candidates[best_kernel], scans, run.profile.seed), "studies")
+    age, people = scans["age"].to_numpy(), scans["participant_id"].to_numpy()
+    learners: dict[str, Learner] = {
+        name: lambda _, train, test, found=found: fit_predict(found, age, people, train, test)
+        for name, found in candidates.items()
+    } | {told[name]: partial(network_apart, run, name, scans) for name in networks}
+    write(other_study(learners, scans, run.profile.seed), "studies")
     facts = {"manifest sha256": digest_file(options.manifest), "folds": run.profile.folds,
              "scans": len(scans), "participants": scans["participant_id"].nunique()}  # fmt: skip
     write(pd.DataFrame({"what": facts.keys(), "value": facts.values()}), "facts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -177,6 +178,36 @@ def test_accuracy_bench_mends_a_constant_gap_of_a_new_study_by_few_scans(accurac
     step = (values[170] - values[130]) / (many["age"][170] - many["age"][130])
     values[many["project"] == "IXI"] += 12 * step
     kernels = accuracy.kernels(values)["ridge"]
-    found = accuracy.other_study("ridge", kernels, many, 0).set_index("tested").loc["IXI"]
+    age, people = many["age"].to_numpy(), many["participant_id"].to_numpy()
+
+    def ridge(project, train, test):
+        assert set(many["project"].iloc[test]) == {project}
+        return accuracy.fit_predict(kernels, age, people, train, test)
+
+    found = accuracy.other_study({"ridge": ridge}, many, 0).set_index("tested").loc["IXI"]
     assert found["mean_gap"] > 6
     assert found["mae_after_10"] < found["mae"] / 2
+
+
+def test_accuracy_bench_trains_a_network_for_a_study_on_the_others_alone(
+    accuracy, planted, monkeypatch
+):
+    scans, _ = planted
+    asked = {}
+
+    def fit(run, key, sets, settings, label):
+        asked.update(sets, key=key)
+
+    monkeypatch.setattr(accuracy, "fit_key", fit)
+    monkeypatch.setattr(accuracy, "load_network", lambda run, key: key)
+    monkeypatch.setattr(accuracy, "network_inputs", lambda run, net, ids, reads: ids)
+    monkeypatch.setattr(accuracy, "predict_network", lambda model, ids, batch: np.full(len(ids), 4))
+    monkeypatch.setattr(accuracy, "train_settings", lambda profile, recipe: None)
+    inside = (scans["project"] == "IXI").to_numpy()
+    test, train = np.flatnonzero(inside), np.flatnonzero(~inside)
+    run = SimpleNamespace(profile=SimpleNamespace(seeds=[0]))
+    assert len(accuracy.network_apart(run, "tissue", scans, "IXI", train, test)) == len(test)
+    assert asked["key"].place == "tissue/without-IXI/T-s0/0"
+    learned = pd.concat([asked["train"], asked["validation"]])
+    assert sorted(learned["scan_id"]) == sorted(scans["scan_id"][~inside])
+    assert not set(asked["train"]["fold"]) & set(asked["validation"]["fold"])
