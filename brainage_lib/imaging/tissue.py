@@ -50,8 +50,8 @@ NARROWEST = 0.02
 RIM_MM = 8.0
 """Depth below the edge of the template's brain of what is left out. Eight sessions as brains in
 scanner space were read 8.8 years older than the same as brains in MNI152 (Gaussian process, other
-people); without the rim 1.8 years younger, the error of all 414 scans being 6.30 years instead
-of 6.48. 4 and 12 mm were no better."""
+people); without the rim 1.8 years younger, the error of all 414 scans being 6.31 years instead
+of 6.48 (`benchmarks/accuracy.py`)."""
 
 
 def inner(target: Grid) -> np.ndarray:

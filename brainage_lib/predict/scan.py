@@ -310,11 +310,12 @@ def _unlike(known: Mapping[str, Any], found: Prediction) -> list[str]:
     """
     warnings = []
     if known.get("states") and found.t1w_state not in known["states"]:
-        # Brains that were stripped elsewhere end at another place (`benchmarks/stripping.py`).
+        # Brains that were stripped elsewhere end at another place; what `benchmarks/stripping.py`
+        # could measure of that is a few people.
         came = f"the training scans came as {' or '.join(known['states'])}"
         warnings.append(
-            f"{came}, this one as {found.t1w_state}: the age can be off by ten years and more, as "
-            "it depends on how a brain was stripped; give the head if there is one"
+            f"{came}, this one as {found.t1w_state}: who strips a brain otherwise can move its age "
+            "by some years; give the head if there is one"
         )
     if found.image.get("voxel_mm"):
         longest = max(found.image["voxel_mm"])

@@ -60,7 +60,8 @@ def copy(book_run):
     """A copy of the finished run, under the same name."""
     if book_run.folder.name != "demo":
         pytest.skip("the notebooks' own parameters name the run demo")
-    folder = book_run.folder.parent / ".by-hand"
+    # One each for tests that run at once.
+    folder = book_run.folder.parent / f".by-hand-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
         book_run.folder,
