@@ -34,7 +34,7 @@ def input_shape(net: str, reads: str, grid_mm: int) -> tuple[int, int, int, int]
     Examples
     --------
     >>> input_shape("T", "t1w", 4), input_shape("T", "tissue", 4), input_shape("A", "tissue", 4)
-    ((1, 48, 64, 48), (3, 40, 48, 40), (1, 48, 64, 48))
+    ((1, 48, 64, 48), (3, 32, 48, 40), (1, 48, 64, 48))
     """
     target = grid(grid_mm)
     if volumes_of(net, reads) == "tissue":
