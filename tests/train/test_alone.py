@@ -10,6 +10,8 @@ import yaml
 
 from brainage_lib.data import VolumeStore, network_inputs
 from brainage_lib.errors import WrongUsage
+from brainage_lib.imaging import grid
+from brainage_lib.imaging.tissue import inner
 from brainage_lib.predict import Model, attribution, predict_scan
 from brainage_lib.predict.pack import CARD, check_pack, pack_model
 from brainage_lib.run import Run, start_run
@@ -58,15 +60,15 @@ def test_the_networks_read_three_tissues_that_add_up_to_one_in_the_brains_box(ru
     scan = str(VolumeStore(run.path("volumes", "tissue")).scan_ids[0])
     (maps,) = network_inputs(run, "T", [scan], "tissue")
     maps = np.asarray(maps, np.float32)
-    assert maps.shape == (3, 40, 48, 40)
+    assert maps.shape == (3, 32, 48, 40)
     inside = maps.sum(axis=0)
     assert 0.99 < np.median(inside[inside > 0.5]) < 1.01
     grey, white, fluid = maps.sum(axis=(1, 2, 3)) * 0.064
     assert 400 < grey < 1100
     assert 300 < white < 900
     assert 50 < fluid < 900
-    # Every voxel of brain is in the box.
-    brain = np.asarray(VolumeStore(run.path("volumes", "t1w"))[scan]) > 0
+    # Every voxel of brain but for the rim is in the box.
+    brain = (np.asarray(VolumeStore(run.path("volumes", "t1w"))[scan]) > 0) & inner(grid(4))
     assert (inside > 0.5).sum() > 0.9 * brain.sum()
 
 
