@@ -16,14 +16,7 @@ from pathlib import Path
 
 from brainage_lib.errors import UserError, WrongUsage
 from brainage_lib.files import replacing
-from brainage_lib.run import (
-    Profile,
-    count_gpus,
-    load_profile,
-    locate,
-    plan_networks,
-    start_run,
-)
+from brainage_lib.run import count_gpus, load_profile, locate, start_run
 from brainage_lib.run.processes import stop_on_signals, stop_with_parent
 from brainage_lib.tables import read_manifest
 
@@ -83,16 +76,6 @@ def _gpus() -> list[str]:
     return ["--resources", f"gpu={n}"] if n else []
 
 
-def _longest_first(settings: Profile) -> list[str]:
-    """Train the networks of the paper's mode first: they learn from the most scans.
-
-    Were one of them the last, the other cores would wait for it.
-    """
-    longest = [key.place for key in plan_networks(settings) if key.mode == "paper"]
-    files = [f"networks/{place}/weights.safetensors" for place in longest]
-    return ["--prioritize", *files] if files else []
-
-
 def _absolute(rest: list[str]) -> list[str]:
     """Snakemake works in the run folder: paths of the checkout are made absolute."""
     return [str(ROOT / text) if text.startswith("workflow/") else text for text in rest]
@@ -117,9 +100,7 @@ def make(profile: str, manifest: str | None, run: str | None, rest: list[str]) -
         "--quiet", "rules", "host", "progress", "reason",
         # Not "code": a change in the Snakefile's wording is no reason to train again.
         "--rerun-triggers", "mtime", "params", "input",
-        # Before another option, or it would take the files of `rest` for its own.
-        *_longest_first(settings), *_gpus(),
-        "--nolock", "--rerun-incomplete", *_absolute(rest),
+        "--nolock", "--rerun-incomplete", *_gpus(), *_absolute(rest),
     ]  # fmt: skip
     # Notebooks know their run by its name alone, so that no page shows where it lies.
     environment = os.environ | {"BRAINAGE_RUNS": str(folder.parent)}

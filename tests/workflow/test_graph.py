@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from brainage_lib.run import load_profile
-
 
 @pytest.fixture(scope="module")
 def chapters(root):
@@ -45,17 +43,6 @@ def test_chapters_follow_others_directly_or_through_others(chapters):
     after = {name for name in chapters.CHAPTERS if chapters.follows(name, "05_vgg8_training")}
     assert after == {name for name in chapters.CHAPTERS if name[:2] > "05" or name[:2] == "00"}
     assert not any(chapters.follows(name, name) for name in chapters.CHAPTERS)
-
-
-def test_the_longest_trainings_are_asked_for_first(root):
-    spec = importlib.util.spec_from_file_location("book", root / "workflow" / "book.py")
-    book = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(book)
-    profile = load_profile(root / "workflow" / "profiles" / "demo.yml")
-    option, *files = book._longest_first(profile)
-    assert option == "--prioritize"
-    assert files == [f"networks/paper/paper/{net}-s0/0/weights.safetensors" for net in "TA"]
-    assert book._longest_first(profile.model_copy(update={"modes": ["sound"]})) == []
 
 
 def test_the_graph_has_the_notebooks_that_exist_and_no_others(chapters, tmp_path):
