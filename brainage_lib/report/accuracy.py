@@ -186,13 +186,13 @@ def _curve(curve: pd.DataFrame) -> str:
 def _studies(studies: pd.DataFrame) -> str:
     after = next(name for name in studies if name.startswith("mae_after_"))
     few = after.removeprefix("mae_after_")
-    rows = [(row["tested"], row["recipe"], row["n_scans"], f"{row['mae']:.2f}",
+    rows = [(row["recipe"], row["tested"], row["n_scans"], f"{row['mae']:.2f}",
              _signed(row["mean_gap"]), _signed(row["bias_slope"]), f"{row[after]:.2f}")
             for row in studies.to_dict("records")]  # fmt: skip
     return (
         "Learned from the other study alone; then the mean gap of "
         f"{few} scans of the new one is taken off (mean of many draws).\n\n"
-        + _table(("Tested on", "Recipe", "Scans", "MAE, years", "Mean gap", "Bias slope",
+        + _table(("Recipe", "Tested on", "Scans", "MAE, years", "Mean gap", "Bias slope",
                   f"MAE after {few} scans"), rows)
     )  # fmt: skip
 

@@ -63,7 +63,7 @@ def test_every_row_has_its_interval_and_its_step(folder):
     assert "errs by 5.35 years instead of 5.25: an optimism of +0.10 (4 of 5" in text
     assert "| 2,278 | 4.90 | carried on by 30.0 n^-0.24 |" in text
     assert "| network: small | 18 | 0.95 | 1.25 | 3.5 |" in text
-    assert "| IXI | ridge | 148 | 8.00 | −3.50 | −0.20 | 6.50 |" in text
+    assert "| ridge | IXI | 148 | 8.00 | −3.50 | −0.20 | 6.50 |" in text
 
 
 def test_its_headings_follow_the_pages_own(folder):
