@@ -173,3 +173,9 @@ def test_the_graph_has_the_planned_jobs(root, tiny):
     trainings = [n for name, n in plan.jobs.items() if name.startswith("train a network")]
     assert int(jobs["train_network"]) == sum(trainings) == len(plan_networks(run.profile)) + 1
     assert int(jobs["prepare_part"]) == plan.jobs["prepare scans"] == 2
+    # The paper's mode learns from the most scans and is trained first.
+    told = re.split(r"^rule ", done.stdout + done.stderr, flags=re.MULTILINE)
+    urgent = {re.search(r"place=(\S+)", job).group(1) for job in told if "priority: 1" in job}
+    places = [key.place for key in plan_networks(run.profile) if key.mode == "paper"]
+    assert urgent == set(places)
+    assert places
