@@ -2,26 +2,35 @@
 
 Under eight minutes on any one card. One table: VGG8 in float32 as in the paper, and with TF32,
 bf16, channels_last_3d and torch.compile, alone and together; volumes a second, memory, share of
-the card's peak (`--peak-tflops`, from its data sheet), and the loss after the same number of steps
-beside float32's. Then AICBV of one scan at both sizes, the selective-scan kernels against mamba-ssm
-where it is installed, and the hours of the whole paper profile from these figures.
+the card's peak (`--peak-tflops`, from its data sheet), share of the time in which the card was busy
+(where nvidia-ml-py is installed), and the loss after the same number of steps beside float32's.
+Then AICBV of one scan at both sizes, the selective-scan kernels forward and backward against the
+plain loop in PyTorch, and against mamba-ssm and mambapy where they are installed, each with its
+distance from float64; and the hours of the whole paper profile from these figures.
 
-`--device cpu --grid-mm 4` runs the same logic on a CPU, with figures that say nothing.
+`--out FOLDER` writes the tables, for the book. `--device cpu --grid-mm 4` runs the same logic on a
+CPU, with figures that say nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from brainage_lib.errors import WrongUsage
+from brainage_lib.files import replacing
 from brainage_lib.imaging.grids import SHAPES
 from brainage_lib.models import VGG8, AICBVGenerator
 from brainage_lib.models.synthesis import windows
@@ -55,16 +64,42 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Result:
-    """Seconds a step, bytes at most, and the loss after all steps."""
+    """Seconds a step, bytes at most, the loss after all steps, share of time the card was busy."""
 
     seconds: float
     memory: int
     loss: float
+    busy: float
 
 
 def wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+@contextmanager
+def watched(device: torch.device) -> Iterator[list[float]]:
+    """Fill a list with the card's utilisation (0–1), ten times a second; leave it empty elsewhere.
+
+    It is the driver's: the share of the last moments in which any kernel ran.
+    """
+    seen: list[float] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.1):
+            seen.append(torch.cuda.utilization(device) / 100)
+
+    known = device.type == "cuda" and importlib.util.find_spec("pynvml") is not None
+    watcher = threading.Thread(target=look, daemon=True)
+    if known:
+        watcher.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        if known:
+            watcher.join()
 
 
 def step_flops(network: nn.Module, volumes: Tensor) -> float:
@@ -95,22 +130,30 @@ def train(
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    began = 0.0
+
+    def step() -> Tensor:
+        optimiser.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, variant.precision == "bf16"):
+            predicted = computed(volumes)
+        loss = (predicted.float() - ages).abs().mean()
+        loss.backward()
+        optimiser.step()
+        return loss.detach()
+
     with arithmetic(variant.precision):
-        for step in range(steps + 2):
-            if step == 2:
-                wait(device)
-                began = time.perf_counter()
-            optimiser.zero_grad()
-            with torch.autocast(device.type, torch.bfloat16, variant.precision == "bf16"):
-                predicted = computed(volumes)
-            loss = (predicted.float() - ages).abs().mean()
-            loss.backward()
-            optimiser.step()
-    wait(device)
-    seconds = (time.perf_counter() - began) / steps
+        for _ in range(2):
+            step()
+        wait(device)
+        with watched(device) as seen:
+            began = time.perf_counter()
+            for _ in range(steps):
+                loss = step()
+            wait(device)
+            seconds = (time.perf_counter() - began) / steps
     memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    return Result(seconds, memory, float(loss.detach()))
+    # The first look reaches back to before the steps.
+    busy = float(np.mean(seen[1:])) if len(seen) > 1 else float("nan")
+    return Result(seconds, memory, float(loss), busy)
 
 
 def synthesis_seconds(
@@ -131,40 +174,96 @@ def synthesis_seconds(
     return min(took[1:]) * count / 2
 
 
-def compare_scans(device: torch.device, length: int = 1728, channels: int = 2048) -> list[str]:
-    """Our selective scan beside mamba-ssm's, a line each."""
-    from brainage_lib.models import selective_scan as ours
+@dataclass
+class Scanned:
+    """Shapes of a selective scan and what each implementation made of it."""
+
+    batch: int
+    channels: int
+    length: int
+    rows: list[dict] = field(default_factory=list)
+
+
+def compare_scans(device: torch.device, batch: int, channels: int, length: int) -> Scanned:
+    """Time our selective scan beside others', forward and backward, 16 states.
+
+    Parameters
+    ----------
+    device : torch device
+    batch, channels, length : int
+        Those of the generator's bottleneck: 2,048 channels; 1,728 steps for a patch of 96.
+
+    Returns
+    -------
+    Scanned
+        A row an implementation: ``name``, ``ms`` (shortest of three after one that is not
+        counted), ``gb`` (most memory beside the inputs), ``off_output`` and ``off_gradients``
+        (relative L2 distance from float64, of the gradients the largest), ``times_ours`` (its time
+        in ours).
+    """
+    from brainage_lib.models.selective_scan import selective_scan_fn
 
     rng = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=rng).to(device)
 
-    u, delta = draw(1, channels, length), draw(1, channels, length).sigmoid()
-    a, b, c, d = -draw(channels, 16).exp(), draw(1, 16, length), draw(1, 16, length), draw(channels)
-    kinds: dict[str, Callable[[], Tensor]] = {
-        "brainage_lib": lambda: ours.selective_scan_fn(u, delta, a, b, c, d)
+    inputs = [
+        draw(batch, channels, length), draw(batch, channels, length).sigmoid(),
+        -draw(channels, 16).exp(), draw(batch, 16, length), draw(batch, 16, length),
+        draw(channels),
+    ]  # fmt: skip
+    weights = draw(batch, channels, length)
+
+    def both(scan: Callable[..., Tensor], dtype: torch.dtype = torch.float32) -> list[Tensor]:
+        leaves = [x.to(dtype).requires_grad_() for x in inputs]
+        y = scan(*leaves)
+        return [y.detach(), *torch.autograd.grad((y * weights.to(dtype)).sum(), leaves)]
+
+    kinds: dict[str, Callable[..., Tensor]] = {
+        "brainage_lib": selective_scan_fn,
+        "loop in PyTorch": lambda *x: selective_scan_fn(*x, backend="reference"),
     }
     if importlib.util.find_spec("mamba_ssm") is not None and device.type == "cuda":
-        from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
-
-        kinds["mamba-ssm"] = lambda: selective_scan_fn(u, delta, a, b, c, d)
-    lines = []
-    first = None
+        kinds["mamba-ssm"] = lambda *x: selective_scan_fn(*x, backend="mamba-ssm")
+    if importlib.util.find_spec("mambapy") is not None:
+        kinds["mambapy"] = _mambapy
+    exact = both(kinds["loop in PyTorch"], torch.float64)
+    found = Scanned(batch, channels, length)
     for name, scan in kinds.items():
-        with torch.inference_mode():
-            result = scan()
+        made, took = [], []
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            before = torch.cuda.memory_allocated(device)
+        for _ in range(4):
             wait(device)
             began = time.perf_counter()
-            scan()
+            made = both(scan)
             wait(device)
-        first = result if first is None else first
-        apart = float((result - first).abs().max())
-        seconds = time.perf_counter() - began
-        lines.append(f"{name:<14} {1e3 * seconds:8.2f} ms, {apart:.1e} from the first")
-    if len(kinds) == 1:
-        lines.append("mamba-ssm      not installed here: not measured")
-    return lines
+            took.append(time.perf_counter() - began)
+        most = torch.cuda.max_memory_allocated(device) - before if device.type == "cuda" else 0
+        apart = [float((x - e).norm() / e.norm()) for x, e in zip(made, exact, strict=True)]
+        first = found.rows[0]["ms"] if found.rows else 1e3 * min(took[1:])
+        found.rows.append({
+            "name": name, "ms": 1e3 * min(took[1:]), "gb": most / 1e9,
+            "off_output": apart[0], "off_gradients": max(apart[1:]),
+            "times_ours": 1e3 * min(took[1:]) / first,
+        })  # fmt: skip
+    return found
+
+
+def _mambapy(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor
+) -> Tensor:  # fmt: skip
+    """Scan in parallel as mambapy does, whose layout is (batch, length, channels, states)."""
+    from mambapy.pscan import pscan
+
+    time_first = delta.transpose(1, 2)[..., None]
+    decay = torch.exp(time_first * A)
+    drive = time_first * u.transpose(1, 2)[..., None] * B.transpose(1, 2)[:, :, None]
+    states = pscan(decay, drive)
+    y = (states @ C.transpose(1, 2)[..., None]).squeeze(-1)
+    return y.transpose(1, 2) + D[:, None] * u
 
 
 def paper_hours(step: float, scan: float, scans: int = 2851) -> dict[str, float]:
@@ -187,7 +286,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--patch", type=int, default=96)
     parser.add_argument("--variants", type=int, default=len(VARIANTS), help="only the first")
     parser.add_argument("--sizes", nargs="*", default=["lite", "paper"])
-    parser.add_argument("--peak-tflops", type=float, help="of the card, in the variant's precision")
+    parser.add_argument("--lengths", nargs="*", type=int, default=[512, 1728, 4096])
+    parser.add_argument("--channels", type=int, default=2048)
+    parser.add_argument(
+        "--peak-tflops", type=float, nargs=3, metavar=("FLOAT32", "TF32", "BF16"),
+        help="of the card's data sheet, dense",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, help="a folder for the tables")
     options = parser.parse_args(arguments)
     try:
         device, shape = find_device(options.device), SHAPES[options.grid_mm]
@@ -199,41 +304,65 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{name}, PyTorch {torch.__version__}, {options.grid_mm} mm, batch {options.batch}")
     volumes = torch.empty(options.batch, 1, *shape, device="meta")
     flops = step_flops(VGG8(shape), volumes)
-    print(
-        f"{'VGG8 training step':<32} {'ms':>8} {'volumes/s':>10} {'GB':>6} {'TFLOP/s':>8} "
-        f"{'of peak':>8} {'times':>6} {'loss':>8}"
-    )
-    base = None
+    peaks = dict(zip(("float32", "tf32", "bf16"), options.peak_tflops or (), strict=False))
+    rows: list[dict] = []
     for variant in VARIANTS[: options.variants]:
         if time.perf_counter() - began > BUDGET_SECONDS:
             print(f"{variant.name:<32} left out: eight minutes are nearly over")
             continue
         found = train(variant, shape, options.batch, options.steps, device)
-        base = base or found
         rate = flops / found.seconds / 1e12
-        share = f"{rate / options.peak_tflops:8.1%}" if options.peak_tflops else f"{'?':>8}"
-        print(
-            f"{variant.name:<32} {1e3 * found.seconds:8.1f} {options.batch / found.seconds:10.2f} "
-            f"{found.memory / 1e9:6.2f} {rate:8.2f} {share} {base.seconds / found.seconds:5.2f}x "
-            f"{found.loss:8.4f}",
-            flush=True,
-        )
-    scan = np.nan
+        rows.append({
+            "variant": variant.name, "ms": 1e3 * found.seconds,
+            "volumes_a_second": options.batch / found.seconds, "gb": found.memory / 1e9,
+            "tflops": rate, "of_peak": rate / peaks.get(variant.precision, np.nan),
+            "busy": found.busy, "loss": found.loss,
+            "times": (rows[0]["ms"] if rows else 1e3 * found.seconds) / (1e3 * found.seconds),
+        })  # fmt: skip
+        print(rows[-1], flush=True)
+    steps = pd.DataFrame(rows)
+    _tell("VGG8 training step", steps)
+    rows = []
     for size in options.sizes:
         if time.perf_counter() - began > BUDGET_SECONDS:
             print(f"AICBV, {size}: left out: eight minutes are nearly over")
             continue
-        scan = synthesis_seconds(size, shape, options.patch, device)
-        print(
-            f"AICBV of one scan, {size} size, windows of {options.patch}: {scan:.2f} s", flush=True
-        )
-    print("Selective scan")
-    for line in compare_scans(device):
-        print(f"  {line}")
-    print("Profile paper on this card, from these figures")
-    for what, hours in paper_hours(base.seconds, scan).items():
-        print(f"  {what}: {hours:.1f} h")
+        seconds = synthesis_seconds(size, shape, options.patch, device)
+        rows.append({"size": size, "patch": options.patch, "seconds_a_scan": seconds})
+    maps = pd.DataFrame(rows, columns=["size", "patch", "seconds_a_scan"])
+    _tell("AICBV of one scan", maps)
+    rows = []
+    for length in options.lengths:
+        compared = compare_scans(device, 1, options.channels, length)
+        rows += [{"length": length, "channels": options.channels, **row} for row in compared.rows]
+    scans = pd.DataFrame(rows)
+    _tell("Selective scan, forward and backward, 16 states", scans)
+    a_map = maps["seconds_a_scan"].iloc[-1] if len(maps) else np.nan
+    hours = pd.DataFrame(
+        paper_hours(steps["ms"][0] / 1e3, a_map).items(), columns=["what", "hours"]
+    )
+    _tell("Profile paper on this card, from these figures", hours)
     print(f"All of this took {time.perf_counter() - began:.0f} s")
+    if options.out:
+        facts = {
+            "card": name, "PyTorch": torch.__version__, "voxel, mm": options.grid_mm,
+            "scans a step": options.batch, "steps timed": options.steps,
+            "TFLOP a step": flops / 1e12, "peak, TFLOP/s": ", ".join(
+                f"{kind} {value:g}" for kind, value in peaks.items()
+            ), "date": datetime.now(UTC).date().isoformat(),
+        }  # fmt: skip
+        facts = pd.DataFrame(facts.items(), columns=["what", "value"])
+        tables = {"steps": steps, "maps": maps, "scans": scans, "hours": hours, "facts": facts}
+        options.out.mkdir(parents=True, exist_ok=True)
+        for table, content in tables.items():
+            with replacing(options.out / f"{table}.csv") as temporary:
+                content.to_csv(temporary, index=False, float_format="%.4g")
+
+
+def _tell(title: str, table: pd.DataFrame) -> None:
+    print(
+        f"\n{title}\n{table.to_string(index=False, float_format=lambda x: f'{x:.4g}')}", flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -94,6 +94,9 @@ def cbv_train_command(
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Less memory, a fourth more time.")
     ] = False,
+    precision: Annotated[
+        str, typer.Option(help="float32, or tf32 for speed on a card that has it.")
+    ] = "float32",
     seed: Annotated[int, typer.Option(min=0)] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that make volumes.")] = 2,
 ) -> None:
@@ -113,7 +116,7 @@ def cbv_train_command(
             size=size, orders=orders, patch=patch or PATCH[grid_mm], overlap=OVERLAP[grid_mm],
             people=400 if people is None and pairs is None else people,
             pairs=None if pairs is None else str(pairs.resolve()), steps=steps, batch=batch,
-            learning_rate=learning_rate, checkpointing=checkpointing,
+            learning_rate=learning_rate, checkpointing=checkpointing, precision=precision,
         )  # fmt: skip
     except ValidationError as error:
         said = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}".lstrip(": ") for e in error.errors()]

@@ -76,7 +76,7 @@ def model_card(folder: Path) -> str:
         ("Not for", "; ".join(card["not_for"])),
         ("Files", f"{len(card['sha256'])}"),
     ]  # fmt: skip
-    lines = _table(
+    lines = markdown_table(
         ("Property", "What the card says"), [(f"**{name}**", text) for name, text in rows]
     )
     scores = [
@@ -84,7 +84,7 @@ def model_card(folder: Path) -> str:
          _with_interval(each["mae"], each["mae_low"], each["mae_high"]))
         for words, each in _scored(card["out_of_fold"])
     ]  # fmt: skip
-    told = _table(("Out of fold", "Scans", "People", "MAE, years (95 % interval)"), scores)
+    told = markdown_table(("Out of fold", "Scans", "People", "MAE, years (95 % interval)"), scores)
     return f"{lines}\n{told}"
 
 
@@ -136,7 +136,7 @@ def _levers(levers: pd.DataFrame, projects: list[str]) -> str:
             f"{row['mae_over_sd']:.2f}", _minus(row["r2"]), _signed(row["bias_slope"]), step,
             "–" if pd.isna(row["seconds"]) else f"{row['seconds']:,.0f}",
         ))  # fmt: skip
-    return _table(heads, rows)
+    return markdown_table(heads, rows)
 
 
 def _choosing(choosing: pd.DataFrame) -> str:
@@ -160,7 +160,7 @@ def _by_decade(decades: pd.DataFrame) -> str:
             _with_interval(*at.loc[label, ["mae", "mae_low", "mae_high"]])
             if label in at.index else "–" for label in labels
         )))  # fmt: skip
-    return _table(heads, rows)
+    return markdown_table(heads, rows)
 
 
 def _repeats(repeats: pd.DataFrame) -> str:
@@ -168,8 +168,11 @@ def _repeats(repeats: pd.DataFrame) -> str:
         (row["recipe"], row["n_participants"], f"{row['icc']:.2f}", f"{row['sd']:.2f}",
          f"{row['smallest_detectable_change']:.1f}") for row in repeats.to_dict("records")
     ]  # fmt: skip
-    return "Two sessions of one person, both predicted by networks that saw neither.\n\n" + _table(
-        ("Recipe", "People", "ICC", "SD, years", "Smallest detectable change, years"), rows
+    return (
+        "Two sessions of one person, both predicted by networks that saw neither.\n\n"
+        + markdown_table(
+            ("Recipe", "People", "ICC", "SD, years", "Smallest detectable change, years"), rows
+        )
     )
 
 
@@ -179,7 +182,7 @@ def _curve(curve: pd.DataFrame) -> str:
     return (
         "The best kernel, learned from fewer people (mean of three draws), and a power law carried "
         "on to the paper's number of scans. One cannot know that the law holds so far out.\n\n"
-        + _table(("People learned from", "MAE, years", "How known"), rows)
+        + markdown_table(("People learned from", "MAE, years", "How known"), rows)
     )
 
 
@@ -192,12 +195,13 @@ def _studies(studies: pd.DataFrame) -> str:
     return (
         "Learned from the other study alone; then the mean gap of "
         f"{few} scans of the new one is taken off (mean of many draws).\n\n"
-        + _table(("Recipe", "Tested on", "Scans", "MAE, years", "Mean gap", "Bias slope",
+        + markdown_table(("Recipe", "Tested on", "Scans", "MAE, years", "Mean gap", "Bias slope",
                   f"MAE after {few} scans"), rows)
     )  # fmt: skip
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+def markdown_table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Write a table in Markdown, its first column to the left."""
     heads = list(heads)
     lines = ["| " + " | ".join(heads) + " |", "| :-- |" + " --: |" * (len(heads) - 1)]
     lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]

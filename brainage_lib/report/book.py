@@ -17,6 +17,7 @@ from brainage_lib.files import read_json, write_text
 from brainage_lib.predict.model import SHIPPED
 from brainage_lib.report.accuracy import accuracy_page, model_card
 from brainage_lib.report.cbv_pages import shipped_cards, signal_table
+from brainage_lib.report.gpu_tables import gpu_page
 from brainage_lib.report.pages import announcement, citation, recorded_status, status
 from brainage_lib.report.pdf import print_pdf
 from brainage_lib.run import Run, plan_networks, plan_shuffled
@@ -78,6 +79,7 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
         "recorded": recorded_status(recorded.card if recorded else None),
         "citation": citation(facts),
         "accuracy": accuracy_page(root / "book" / "recorded" / "accuracy"),
+        "gpu": gpu_page(root / "book" / "recorded" / "gpu"),
         "shipped_networks": model_card(SHIPPED),
         "t1w_signal": signal_table(),
         "shipped": shipped_cards(),

@@ -50,6 +50,8 @@ class GeneratorSettings(_Settings):
         Training steps, patches a step, AdamW's rate.
     checkpointing : bool
         Compute the bottleneck twice in a training step, which saves memory on a card.
+    precision : {"float32", "tf32"}
+        Of convolutions and products in training; tf32 is faster on cards that have it.
     """
 
     size: Literal["demo", "lite", "paper"]
@@ -63,6 +65,7 @@ class GeneratorSettings(_Settings):
     batch: Positive | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     checkpointing: bool = False
+    precision: Literal["float32", "tf32"] = "float32"
 
     @model_validator(mode="after")
     def _trained_once(self) -> GeneratorSettings:

@@ -42,8 +42,8 @@ def committed_costs() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns stage, name, device ("cpu" or "cuda"), seconds, per, machine, date, how. No row
-        of a GPU: nothing was timed on one.
+        Columns stage, name, device ("cpu" or "cuda"), seconds, per, machine, date, how. Those
+        of "cuda" are of one card, an NVIDIA H200.
     """
     return pd.read_csv(COSTS)
 

@@ -34,6 +34,8 @@ from brainage_lib.train.seeding import reproducible
 UNDECAYED = ("A_log", "D")
 """Weights of the state space that weight decay would draw towards forgetting (Mamba)."""
 
+PRECISIONS = ("float32", "tf32")
+
 Pair = tuple[np.ndarray, np.ndarray, np.ndarray]
 StepReport = Callable[[int, int, float], None]
 
@@ -61,6 +63,8 @@ class GeneratorTraining:
         Decay a step of the averaged weights, which are the ones that are kept.
     checkpoint_steps : int
         Steps between two writings of ``last.ckpt``.
+    precision : {"float32", "tf32"}
+        For speed on cards that have TF32.
     """
 
     steps: int
@@ -72,6 +76,7 @@ class GeneratorTraining:
     similarity: float = 0.1
     averaging: float = 0.99
     checkpoint_steps: int = 50
+    precision: str = "float32"
 
     def __post_init__(self):
         findings = [
@@ -91,6 +96,9 @@ class GeneratorTraining:
             for name in ("weight_decay", "similarity")
             if getattr(self, name) < 0
         ]
+        if self.precision not in PRECISIONS:
+            allowed = ", ".join(PRECISIONS)
+            findings.append(f"precision: {self.precision!r} is not possible; allowed: {allowed}")
         if findings:
             raise WrongUsage("\n".join(["generator settings:", *(f"  {f}" for f in findings)]))
 
@@ -168,7 +176,7 @@ def fit_generator(
     _check(pairs, settings.patch)
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with reproducible(seed), arithmetic("float32"):
+    with reproducible(seed), arithmetic(settings.precision):
         state = _State(generator.to(device), settings, seed, folder / "last.ckpt", identity)
         if not state.resume():
             for name in ("last.ckpt", "log.csv", "weights.safetensors", "durations.json"):

@@ -95,6 +95,7 @@ def teach_generator(
         batch=settings.batch,
         patch=settings.patch,
         learning_rate=settings.learning_rate,
+        precision=settings.precision,
     )
     return fit_generator(
         _new_generator(settings, seed, _mean_cbv(pairs)),

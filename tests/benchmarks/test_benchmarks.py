@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 from types import SimpleNamespace
 
@@ -11,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
+from brainage_lib.report.gpu_tables import gpu_page
 
 
 def load(root, name):
@@ -55,17 +56,33 @@ def test_operations_are_those_of_the_convolutions_and_layers(gpu):
     assert gpu.step_flops(gpu.VGG8((32, 32, 32)), torch.empty(1, 1, 32, 32, 32)) == whole
 
 
-def test_the_whole_table_is_printed_and_extrapolated(gpu, monkeypatch, capsys):
+def test_the_whole_table_is_printed_written_and_told_on_the_page(
+    gpu, monkeypatch, capsys, tmp_path
+):
     monkeypatch.setattr(gpu, "SHAPES", {4: (32, 32, 32)})
-    monkeypatch.setattr(gpu, "compare_scans", lambda device: ["not measured"])
     gpu.main(
         ["--device", "cpu", "--grid-mm", "4", "--batch", "2", "--steps", "1", "--variants", "3",
-         "--sizes", "demo", "--patch", "16"]
+         "--sizes", "demo", "--patch", "16", "--lengths", "8", "--channels", "4",
+         "--peak-tflops", "2", "4", "8", "--out", str(tmp_path)]
     )  # fmt: skip
     said = capsys.readouterr().out
-    assert re.search(r"float32, as the paper +\d.*1\.00x", said)
-    assert "AICBV of one scan, demo size" in said
-    assert re.search(r"two networks, at most 100 epochs: \d", said)
+    steps = pd.read_csv(tmp_path / "steps.csv")
+    assert list(steps["variant"]) == ["float32, as the paper", "TF32", "bf16"]
+    assert steps["of_peak"].to_numpy() == pytest.approx(
+        steps["tflops"].to_numpy() / [2, 4, 8], rel=0.01
+    )
+    assert steps["times"].to_numpy() == pytest.approx((steps["ms"][0] / steps["ms"]), rel=0.01)
+    hours = pd.read_csv(tmp_path / "hours.csv").set_index("what")["hours"]
+    assert hours["two networks, at most 100 epochs"] > 0
+    page = gpu_page(tmp_path)
+    for words in ("float32, as the paper", "AICBV of one scan: ", "loop in PyTorch", "100 epochs"):
+        assert words in page
+        assert words.strip(": ") in said
+    assert "nan" not in page
+
+
+def test_a_page_without_figures_says_so(tmp_path):
+    assert gpu_page(tmp_path) == "*Not recorded yet.*\n"
 
 
 def test_hours_of_the_paper_are_steps_times_seconds(gpu):
@@ -75,8 +92,13 @@ def test_hours_of_the_paper_are_steps_times_seconds(gpu):
     assert hours["AICBV of all scans"] == pytest.approx(5.0)
 
 
-def test_our_scan_is_measured_where_the_other_is_missing(gpu):
-    assert gpu.compare_scans(CPU, length=8, channels=4)[0].startswith("brainage_lib")
+def test_our_scan_is_measured_beside_the_plain_loop(gpu):
+    rows = {row["name"]: row for row in gpu.compare_scans(CPU, 1, 4, 8).rows}
+    assert {"brainage_lib", "loop in PyTorch"} <= set(rows)
+    for row in rows.values():
+        assert 0 < row["off_output"] < 1e-5
+        assert 0 < row["off_gradients"] < 1e-5
+    assert rows["brainage_lib"]["times_ours"] == 1
 
 
 def test_without_a_card_nothing_is_timed(gpu, monkeypatch, capsys):

@@ -47,6 +47,13 @@ def test_the_papers_cohort_is_planned(paper, table, tmp_path):
     assert plan.jobs["prepare scans"] == plan.jobs["synthesise AICBV"] == 30
     # The figure that the paper's scale is known by.
     assert plan.disk["T1w volumes, float16"] == pytest.approx(41.2e9, rel=0.01)
+    assert 10 < plan.hours["training the networks, at most, and their maps"] < 40
+    assert any("NVIDIA H200" in source for source in plan.sources)
+
+
+def test_a_step_that_nobody_timed_on_a_gpu_has_no_hours(paper, table, tmp_path):
+    costs = committed_costs()
+    plan = plan_run(paper, write(table, tmp_path), 1, 16, costs[costs["device"] == "cpu"])
     assert math.isnan(plan.hours["training the networks, at most, and their maps"])
     assert any("nothing was timed for vgg8 on a GPU" in source for source in plan.sources)
 
@@ -57,7 +64,7 @@ def test_every_figure_names_machine_and_date():
     assert not costs.duplicated(["stage", "name", "device"]).any()
     assert (costs["seconds"] > 0).all()
     assert costs[["machine", "date", "how"]].notna().all(axis=None)
-    assert set(costs["device"]) == {"cpu"}
+    assert set(costs["device"]) == {"cpu", "cuda"}
 
 
 @pytest.mark.parametrize("name", ["demo", "real", "recorded", "open", "paper", "paper-sound"])
