@@ -244,7 +244,9 @@ def other_study(learners: Mapping[str, Learner], scans: pd.DataFrame, seed: int)
         if len(train) < SIZES[0] or len(set(people[test])) < 2 * CALIBRATED_ON:
             continue
         for name, learner in learners.items():
-            gap = learner(project, train, test) - age[test]
+            predicted = learner(project, train, test)
+            gap = predicted - age[test]
+            value, low, high = mae_with_interval(scans.iloc[test].assign(predicted_age=predicted))
             rng, moved = np.random.default_rng(seed), []
             for _ in range(DRAWS):
                 few = rng.permutation(len(test))[:CALIBRATED_ON]
@@ -252,7 +254,7 @@ def other_study(learners: Mapping[str, Learner], scans: pd.DataFrame, seed: int)
                 moved.append(np.abs(gap[rest] - gap[few].mean()).mean())
             found.append({
                 "recipe": name, "tested": project, "n_scans": len(test),
-                "mae": np.abs(gap).mean(), "mean_gap": gap.mean(),
+                "mae": value, "mae_low": low, "mae_high": high, "mean_gap": gap.mean(),
                 # −1 where one age is told for all, 0 without a pull to the mean.
                 "bias_slope": np.polyfit(age[test], gap, 1)[0],
                 f"mae_after_{CALIBRATED_ON}": np.mean(moved),
