@@ -2,8 +2,9 @@
 
 Nothing of a single person is printed. What these numbers can and cannot show stands in
 ``brainage_lib/train/cbv_real.py``.
-Run: ``python benchmarks/aicbv_real.py [--run RUN | --weights FILE] [--scans N]``; the scans are
-sought in ``../shared/realdata``, and where they are not, it says so.
+Run: ``python benchmarks/aicbv_real.py [--run RUN | --weights FILE] [--scans N] [--record]``; the
+scans are sought in ``../shared/realdata``, and where they are not, it says so. ``--record`` writes
+the tables of ten people or more to ``book/recorded/aicbv``, for the page on AICBV.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from brainage_lib.errors import UserError
+from brainage_lib.files import replacing
 from brainage_lib.imaging import grid, open_image, to_grid
 from brainage_lib.models import open_generator
 from brainage_lib.models.shipped import shipped_grids, shipped_weights
@@ -29,7 +31,12 @@ from brainage_lib.train.cbv_real import (
 )
 from brainage_lib.train.pairs import open_pair, read_pairs
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "realdata"
+ROOT = Path(__file__).resolve().parents[1]
+REAL = ROOT.parent / "shared" / "realdata"
+OUT = ROOT / "book" / "recorded" / "aicbv"
+
+FEWEST = 10
+"""People of whom a mean is recorded."""
 
 
 def main() -> None:
@@ -38,6 +45,7 @@ def main() -> None:
     parser.add_argument("--run")
     parser.add_argument("--weights")
     parser.add_argument("--scans", type=int, default=30, help="scans of controls to average")
+    parser.add_argument("--record", action="store_true", help="write tables for the book")
     asked = parser.parse_args()
     if not REAL.is_dir():
         print(f"no real scans in {REAL}: nothing was measured")
@@ -67,12 +75,19 @@ def main() -> None:
     low, high = PUBLISHED_RATIO
     print(contrast.mean().round(2).to_frame("mean").T.to_string(index=False))
     print(f"published ratio of pure tissue: {low} to {high}\n")
+    facts = {"grid_mm": target.mm, "n_participants": len(shown), **contrast.mean()}
+    facts = pd.DataFrame([facts | {"published_low": low, "published_high": high}])
+    if asked.record:
+        record("contrast", facts, len(shown))
 
     present = np.mean([cbv > 0 for cbv in shown], axis=0) > 0.5
     average = np.where(present, np.mean(shown, axis=0), 0)
     atlas = to_grid(open_image(REAL / "atlas" / "CBF_ASL_MRI.nii.gz"), target)
     print("average AICBV against the atlas of blood flow (ASL)")
-    print(atlas_agreement(average, atlas, target).round(3).to_string(index=False), "\n")
+    agreement = atlas_agreement(average, atlas, target)
+    print(agreement.round(3).to_string(index=False), "\n")
+    if asked.record:
+        record("atlas", agreement, len(shown))
 
     couples = [
         tuple(maps[scan_id] for scan_id in rows["scan_id"])
@@ -80,7 +95,10 @@ def main() -> None:
         if len(rows) == 2 and set(rows["scan_id"]) <= set(maps)
     ]
     print("two sessions of one person")
-    print(repeatability(couples).round(3).to_string(index=False), "\n")
+    repeats = repeatability(couples)
+    print(repeats.round(3).to_string(index=False), "\n")
+    if asked.record:
+        record("repeats", repeats, len(couples))
 
     rows = []
     for pair in read_pairs(REAL / "contrast" / "pairs.csv").itertuples():
@@ -89,6 +107,16 @@ def main() -> None:
         rows.append(compare_maps(generator.cbv(t1w), known.cbv, t1w > 0))
     print(f"AICBV against blood volume by gadolinium, {len(rows)} people with multiple sclerosis")
     print(pd.DataFrame(rows).mean().round(3).to_frame("mean").T.to_string(index=False))
+
+
+def record(name: str, table: pd.DataFrame, people: int) -> None:
+    """Write a table for the book unless it is of too few people."""
+    if people < FEWEST:
+        print(f"{name}: {people} people, fewer than {FEWEST}; not recorded")
+        return
+    OUT.mkdir(parents=True, exist_ok=True)
+    with replacing(OUT / f"{name}.csv") as temporary:
+        table.round(3).to_csv(temporary, index=False)
 
 
 if __name__ == "__main__":

@@ -335,4 +335,4 @@ def _unusual(
     low, high = usual
     if low - leeway <= value <= high + leeway:
         return []
-    return [f"{words.format(value)} is unlike that of the training scans ({low:g}–{high:g})"]
+    return [f"{words.format(value)} : the training scans had {low:g}–{high:g}"]

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
+
+from brainage_lib.report.accuracy import NOT_YET, markdown_table
 
 PREDICTORS = {
     "network": "AICBV",
@@ -101,7 +106,7 @@ def _card(mm: int, size: int, card: Mapping[str, Any]) -> str:
         "Learned from": f"{card['people']:,} {card['data']}, seed {card['seed']}",
         "Training": f"{settings['steps']:,} steps of {settings['batch']} patches of "
         f"{settings['patch']}³ voxels, learning rate {settings['learning_rate']:g}, "
-        f"{card['training_seconds'] / 3600:.1f} h",
+        f"{settings.get('precision', 'float32')}, {card['training_seconds'] / 3600:.1f} h",
         "Grid": card["grid"],
         "Reads": card["input"],
         "Gives": card["output"],
@@ -123,6 +128,53 @@ def _card(mm: int, size: int, card: Mapping[str, Any]) -> str:
                 values = (_number(measures[measure].get(name)) for name in PREDICTORS)
                 lines.append(f"| {region}: {label} | {' | '.join(values)} |")
     return "\n".join([*lines, ""])
+
+
+def real_scans(folder: Path) -> str:
+    """Write what the shipped weights say on real scans: tables of ``benchmarks/aicbv_real.py``.
+
+    Parameters
+    ----------
+    folder : path
+        ``book/recorded/aicbv``.
+
+    Returns
+    -------
+    str
+        Markdown; a sentence that says so where nothing is recorded.
+    """
+    names = ("contrast", "atlas", "repeats")
+    if not all((folder / f"{name}.csv").is_file() for name in names):
+        return NOT_YET
+    contrast, atlas, repeats = (pd.read_csv(folder / f"{name}.csv") for name in names)
+    (means,) = contrast.to_dict("records")
+    found = atlas.set_index(["map", "region"])["spearman"]
+    tissue = next(name for name in atlas["map"].unique() if name != "AICBV")
+    compared = [
+        (row["comparison"], int(row["n"]),
+         *(f"{row[name]:.2f}" for name in ("pearson", "spearman", "psnr", "ssim")))
+        for row in repeats.to_dict("records")
+    ]  # fmt: skip
+    parts = [
+        f"By the weights of {means['grid_mm']:g} mm on {means['n_participants']:g} controls of "
+        f"OAS1 (MNI152 brains as delivered): grey matter {means['grey']:.1f}, white matter "
+        f"{means['white']:.1f} ml/100 ml, ratio {means['ratio']:.1f}; published of pure tissue "
+        f"{means['published_low']:g} to {means['published_high']:g}. The simulator was given such "
+        "a ratio, so that this shows that real T1w are read as simulated ones are, no more.\n",
+        f"Their mean map against an atlas of blood flow (arterial spin labelling), beside what the "
+        f"{tissue} reaches without any T1w of these people:\n",
+        markdown_table(
+            ("Rank correlation over voxels", "AICBV", tissue, "Voxels"),
+            [(row["region"], _number(row["spearman"]), _number(found[tissue, row["region"]]),
+              f"{row['n_voxels']:,}") for row in atlas[atlas["map"] == "AICBV"].to_dict("records")],
+        ),
+        "\nTwo sessions of one person, and what was published of gadolinium and of a network "
+        "like this one. A map that repeats shows that the anatomy repeats:\n",
+        markdown_table(("Maps of", "People", "Pearson", "Spearman", "PSNR, dB", "SSIM"), compared),
+        "\nBlood volume by gadolinium is at hand of three people, too few for a number here; "
+        "`benchmarks/aicbv_real.py` prints it.\n",
+    ]  # fmt: skip
+    return "\n".join(parts)
 
 
 def _number(value: float | None) -> str:

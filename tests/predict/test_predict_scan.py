@@ -118,7 +118,7 @@ def test_measures_are_compared_with_scans_of_ones_own_kind_only(run, brains, sim
     finally:
         write_json(reference, before)
         write_json(cohort_json, kind)
-    unlike = [text.split(" is unlike")[0] for text in warnings if "is unlike that of" in text]
+    unlike = [text for text in warnings if ": the training scans had" in text]
     assert sum("learned from simulated scans" in text for text in warnings) == simulated
     assert len(unlike) == (0 if simulated else 3)
 

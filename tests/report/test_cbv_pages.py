@@ -8,6 +8,8 @@ import pytest
 
 from brainage_lib.models import shipped
 from brainage_lib.report import shipped_cards, signal_table
+from brainage_lib.report.accuracy import NOT_YET
+from brainage_lib.report.cbv_pages import real_scans
 from brainage_lib.train import cbv_signal
 
 CARD = {
@@ -44,8 +46,8 @@ def test_each_card_is_told_whole(folder):
     coarse, fine = text.split("### 2 mm")
     assert coarse.startswith("### 4 mm")
     for part in ("7,795,649 parameters", "1.5 MB", "400 simulated scans, seed 1", "2.5 h",
-                 "4,000 steps of 2 patches of 48³", "24 simulated people", "nowhere", "MIT",
-                 "Not a measurement. Not for diagnosis."):  # fmt: skip
+                 "4,000 steps of 2 patches of 48³", "float32", "24 simulated people", "nowhere",
+                 "MIT", "Not a measurement. Not for diagnosis."):  # fmt: skip
         assert part in coarse
     assert "250 simulated scans" in fine
     assert "| Above the ceiling | brain: too much |" in fine
@@ -74,3 +76,25 @@ def test_the_page_of_aicbv_has_both(root):
     page = (root / "book" / "aicbv.md").read_text(encoding="utf-8")
     for name in ("t1w_signal", "shipped"):
         assert page.count(f"```{{include}} generated/{name}.md") == 1
+
+
+def test_what_was_recorded_of_real_scans_is_told(tmp_path):
+    assert real_scans(tmp_path) == NOT_YET
+    rows = {
+        "contrast": "grid_mm,n_participants,grey,white,ratio,published_low,published_high\n"
+                    "2,30,4.81,2.22,2.166,2.1,2.7\n",
+        "atlas": "map,region,pearson,spearman,n_voxels\nAICBV,brain,0.4,0.512,12345\n"
+                 "AICBV,white matter,0.1,-0.05,456\nmean grey,brain,0.3,0.498,12345\n"
+                 "mean grey,white matter,0.1,0.11,456\n",
+        "repeats": "comparison,pearson,spearman,concordance,psnr,ssim,n\n"
+                   "\"AICBV, scan 1 against 2\",0.97,0.95,0.9,31.2,0.94,18\n",
+    }  # fmt: skip
+    for name, text in rows.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    page = real_scans(tmp_path)
+    for part in (
+        "weights of 2 mm on 30 controls", "ratio 2.2; published of pure tissue 2.1 to 2.7",
+        "| brain | 0.51 | 0.50 | 12,345 |", "| white matter | −0.05 | 0.11 | 456 |",
+        "| AICBV, scan 1 against 2 | 18 | 0.97 | 0.95 | 31.20 | 0.94 |",
+    ):  # fmt: skip
+        assert part in page
