@@ -171,8 +171,8 @@ def real_scans(folder: Path) -> str:
             [(row["region"], _number(row["spearman"]), _number(found[tissue, row["region"]]),
               f"{row['n_voxels']:,}") for row in atlas[atlas["map"] == "AICBV"].to_dict("records")],
         ),
-        "Within grey matter, where the paper seeks its blood volume, the mean map's ranks agree with "
-        f"the atlas by {_number(found['AICBV', 'grey matter'])}.\n",
+        "Within grey matter, where the paper seeks its blood volume, the ranks of the mean map "
+        f"agree with the atlas by {_number(found['AICBV', 'grey matter'])}.\n",
         "Two sessions of one person, and what was published of gadolinium and of a network "
         "like this one. A map that repeats shows that the anatomy repeats:\n",
         markdown_table(("Maps of", "People", "Pearson", "Spearman", "PSNR, dB", "SSIM"), compared),

@@ -84,7 +84,8 @@ def test_what_was_recorded_of_real_scans_is_told(tmp_path):
         "contrast": "grid_mm,n_participants,grey,white,ratio,published_low,published_high\n"
                     "2,30,4.81,2.22,2.166,2.1,2.7\n",
         "atlas": "map,region,pearson,spearman,n_voxels\nAICBV,brain,0.4,0.512,12345\n"
-                 "AICBV,white matter,0.1,-0.05,456\nAICBV,grey matter,0.1,0.02,789\nmean grey,brain,0.3,0.498,12345\n"
+                 "AICBV,white matter,0.1,-0.05,456\nAICBV,grey matter,0.1,0.02,789\n"
+                 "mean grey,brain,0.3,0.498,12345\n"
                  "mean grey,white matter,0.1,0.11,456\nmean grey,grey matter,0.1,0.03,789\n",
         "repeats": "comparison,pearson,spearman,concordance,psnr,ssim,n\n"
                    "\"AICBV, scan 1 against 2\",0.97,0.95,0.9,31.2,0.94,18\n",
@@ -94,7 +95,8 @@ def test_what_was_recorded_of_real_scans_is_told(tmp_path):
     page = real_scans(tmp_path)
     for part in (
         "weights of 2 mm on 30 controls", "ratio 2.2; published of pure tissue 2.1 to 2.7",
-        "| brain | 0.51 | 0.50 | 12,345 |", "agree with the atlas by 0.02", "| white matter | −0.05 | 0.11 | 456 |",
+        "| brain | 0.51 | 0.50 | 12,345 |", "agree with the atlas by 0.02",
+        "| white matter | −0.05 | 0.11 | 456 |",
         "| AICBV, scan 1 against 2 | 18 | 0.97 | 0.95 | 31.20 | 0.94 |",
     ):  # fmt: skip
         assert part in page
