@@ -36,7 +36,7 @@ def folder(tmp_path):
         "learning_curve": [{"people": 50, "mae": 9.0, "kind": "measured"},
                            {"people": 2278, "mae": 4.9, "kind": "carried on by 30.0 n^-0.24"}],
         "studies": [{"recipe": "ridge", "tested": "IXI", "n_scans": 148, "mae": 8.0,
-                     "mean_gap": -3.5, "bias_slope": -0.2, "mae_after_10": 6.5}],
+                     "mae_low": 7.1, "mae_high": 8.9, "mean_gap": -3.5, "bias_slope": -0.2, "mae_after_10": 6.5}],
         "facts": [{"what": "manifest sha256", "value": "a" * 64}, {"what": "profile", "value": "x"},
                   {"what": "folds", "value": 5}, {"what": "scans", "value": 390},
                   {"what": "participants", "value": 370}],
@@ -63,7 +63,7 @@ def test_every_row_has_its_interval_and_its_step(folder):
     assert "errs by 5.35 years instead of 5.25: an optimism of +0.10 (4 of 5" in text
     assert "| 2,278 | 4.90 | carried on by 30.0 n^-0.24 |" in text
     assert "| network: small | 18 | 0.95 | 1.25 | 3.5 |" in text
-    assert "| ridge | IXI | 148 | 8.00 | −3.50 | −0.20 | 6.50 |" in text
+    assert "| ridge | IXI | 148 | 8.00 (7.10–8.90) | −3.50 | −0.20 | 6.50 |" in text
 
 
 def test_its_headings_follow_the_pages_own(folder):
