@@ -252,7 +252,8 @@ def _with_interval(value: float, low: float, high: float) -> str:
 
 
 def _minus(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+    # A zero has no sign, also where it was rounded from below.
+    return f"{round(value, 2) or 0.0:.2f}".replace("-", "−")
 
 
 def _signed(value: float) -> str:
