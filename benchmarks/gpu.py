@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -174,17 +174,7 @@ def synthesis_seconds(
     return min(took[1:]) * count / 2
 
 
-@dataclass
-class Scanned:
-    """Shapes of a selective scan and what each implementation made of it."""
-
-    batch: int
-    channels: int
-    length: int
-    rows: list[dict] = field(default_factory=list)
-
-
-def compare_scans(device: torch.device, batch: int, channels: int, length: int) -> Scanned:
+def compare_scans(device: torch.device, batch: int, channels: int, length: int) -> list[dict]:
     """Time our selective scan beside others', forward and backward, 16 states.
 
     Parameters
@@ -195,7 +185,7 @@ def compare_scans(device: torch.device, batch: int, channels: int, length: int) 
 
     Returns
     -------
-    Scanned
+    list of dict
         A row an implementation: ``name``, ``ms`` (shortest of three after one that is not
         counted), ``gb`` (most memory beside the inputs), ``off_output`` and ``off_gradients``
         (relative L2 distance from float64, of the gradients the largest), ``times_ours`` (its time
@@ -229,7 +219,7 @@ def compare_scans(device: torch.device, batch: int, channels: int, length: int) 
     if importlib.util.find_spec("mambapy") is not None:
         kinds["mambapy"] = _mambapy
     exact = both(kinds["loop in PyTorch"], torch.float64)
-    found = Scanned(batch, channels, length)
+    found: list[dict] = []
     for name, scan in kinds.items():
         made, took = [], []
         if device.type == "cuda":
@@ -243,8 +233,8 @@ def compare_scans(device: torch.device, batch: int, channels: int, length: int) 
             took.append(time.perf_counter() - began)
         most = torch.cuda.max_memory_allocated(device) - before if device.type == "cuda" else 0
         apart = [float((x - e).norm() / e.norm()) for x, e in zip(made, exact, strict=True)]
-        first = found.rows[0]["ms"] if found.rows else 1e3 * min(took[1:])
-        found.rows.append({
+        first = found[0]["ms"] if found else 1e3 * min(took[1:])
+        found.append({
             "name": name, "ms": 1e3 * min(took[1:]), "gb": most / 1e9,
             "off_output": apart[0], "off_gradients": max(apart[1:]),
             "times_ours": 1e3 * min(took[1:]) / first,
@@ -334,7 +324,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows = []
     for length in options.lengths:
         compared = compare_scans(device, 1, options.channels, length)
-        rows += [{"length": length, "channels": options.channels, **row} for row in compared.rows]
+        rows += [{"length": length, "channels": options.channels, **row} for row in compared]
     scans = pd.DataFrame(rows)
     _tell("Selective scan, forward and backward, 16 states", scans)
     a_map = maps["seconds_a_scan"].iloc[-1] if len(maps) else np.nan

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from brainage_lib.data import kept, network_inputs
@@ -185,29 +186,23 @@ def change(lever: Lever, shape: Sequence[int], unit: float, device: torch.device
     return changed
 
 
-def rate_at(step: int, steps: int, top: float) -> float:
-    """PyTorch's one-cycle schedule."""
-    up = 0.3 * steps - 1
-    start, end, share = top / 25, top, step / max(up, 1)
-    if step > up:
-        start, end, share = top, top / 25e4, (step - up) / max(steps - 1 - up, 1)
-    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+def one_cycle(steps: int, top: float) -> list[float]:
+    """Learning rate of each step."""
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=top)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, top, steps, cycle_momentum=False)
+    rates = []
+    for _ in range(steps):
+        rates.append(schedule.get_last_lr()[0])
+        optimiser.step()
+        schedule.step()
+    return rates
 
 
 def smoothed(maps: Tensor, sigma: float) -> Tensor:
     """Smooth maps (n, channels, x, y, z) of uint8 by a Gaussian of so many voxels."""
-    x = torch.arange(-3, 4, device=maps.device).float()
-    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-    kernel /= kernel.sum()
-    found = []
-    for part in maps.split(32):
-        values = part.float().flatten(0, 1)[:, None]
-        for axis in range(3):
-            sizes, margin = [1, 1, 1, 1, 1], [0, 0, 0]
-            sizes[axis + 2], margin[axis] = 7, 3
-            values = F.conv3d(values, kernel.view(sizes), padding=tuple(margin))
-        found.append(values[:, 0].view(part.shape).round().to(torch.uint8))
-    return torch.cat(found)
+    values = maps.cpu().numpy().astype(np.float32)
+    values = gaussian_filter(values, (0, 0, sigma, sigma, sigma), mode="constant", truncate=3)
+    return torch.from_numpy(values.round().astype(np.uint8)).to(maps.device)
 
 
 def train(
@@ -289,9 +284,9 @@ def train(
             torch._foreach_lerp_(average, [weight.detach() for weight in weights], 1 - ema)
 
     play = _captured(step, optimiser, (weights, first), (average, first), (buffers, states))
-    for number in range(lever.steps):
+    for number, now_rate in enumerate(one_cycle(lever.steps, lever.rate)):
         now.copy_(order[:, number])
-        rate.fill_(rate_at(number, lever.steps, lever.rate))
+        rate.fill_(now_rate)
         play()
     with torch.no_grad():
         torch._foreach_copy_(weights, average)

@@ -126,16 +126,12 @@ def _levers(levers: pd.DataFrame, projects: list[str]) -> str:
              "Less the row above", "Seconds")  # fmt: skip
     rows = []
     for row in levers.to_dict("records"):
-        step = "–"
-        if pd.notna(row["to_row_above_difference"]):
-            step = _with_interval(
-                row["to_row_above_difference"], row["to_row_above_low"], row["to_row_above_high"]
-            )
         rows.append((
             row["recipe"],
             _with_interval(row["mae"], row["mae_low"], row["mae_high"]),
             *(_with_interval(row[f"mae_{p}"], row[f"low_{p}"], row[f"high_{p}"]) for p in projects),
-            f"{row['mae_over_sd']:.2f}", _minus(row["r2"]), _signed(row["bias_slope"]), step,
+            f"{row['mae_over_sd']:.2f}", _minus(row["r2"]), _signed(row["bias_slope"]),
+            _step(row, "to_row_above"),
             "–" if pd.isna(row["seconds"]) else f"{row['seconds']:,.0f}",
         ))  # fmt: skip
     return markdown_table(heads, rows)
@@ -157,14 +153,10 @@ def _screen(screen: pd.DataFrame) -> str:
     heads = ("Lever", "Grid, mm", "Seeds", "MAE, years", "Less the recipe", *projects, *unseen)
     rows = []
     for row in screen.to_dict("records"):
-        step = "–"
-        if pd.notna(row["to_recipe_difference"]):
-            step = _with_interval(
-                row["to_recipe_difference"], row["to_recipe_low"], row["to_recipe_high"]
-            )
         rows.append((
             row["lever"], row["grid_mm"], row["seeds"],
-            _with_interval(row["mae"], row["mae_low"], row["mae_high"]), step,
+            _with_interval(row["mae"], row["mae_low"], row["mae_high"]),
+            _step(row, "to_recipe"),
             *(f"{row[f'mae_{p}']:.2f}" for p in projects),
             *(f"{row[f'unseen_{p}']:.1f}" for p in projects),
             *(_signed(row[f"gap_{p}"]) for p in projects),
@@ -244,6 +236,11 @@ def markdown_table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     lines = ["| " + " | ".join(heads) + " |", "| :-- |" + " --: |" * (len(heads) - 1)]
     lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def _step(row: Mapping[str, Any], name: str) -> str:
+    values = [row[f"{name}_{end}"] for end in ("difference", "low", "high")]
+    return "–" if pd.isna(values[0]) else _with_interval(*values)
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

@@ -93,7 +93,7 @@ def test_hours_of_the_paper_are_steps_times_seconds(gpu):
 
 
 def test_our_scan_is_measured_beside_the_plain_loop(gpu):
-    rows = {row["name"]: row for row in gpu.compare_scans(CPU, 1, 4, 8).rows}
+    rows = {row["name"]: row for row in gpu.compare_scans(CPU, 1, 4, 8)}
     assert {"brainage_lib", "loop in PyTorch"} <= set(rows)
     for row in rows.values():
         assert 0 < row["off_output"] < 1e-5
