@@ -17,6 +17,7 @@ from brainage_lib import __version__
 from brainage_lib.errors import UserError
 from brainage_lib.files import digest_file, read_json
 from brainage_lib.imaging import grid, open_image, preprocess, template
+from brainage_lib.models.shipped import shipped_card, shipped_grids, shipped_weights
 from brainage_lib.predict.model import Model
 from brainage_lib.predict.pack import CARD
 from brainage_lib.predict.scan import look_at_scan
@@ -99,6 +100,7 @@ def check_up(model: Run | None = None, device: str = "auto") -> Iterator[Finding
             yield Finding(name, False, "is missing; install Brain Age again")
     yield _guarded("brain extraction", _deepbet)
     yield _guarded("template", _template)
+    yield _guarded("generators", _generators)
     yield _guarded("simulated head", _head)
     if model is not None:
         yield _guarded("networks", lambda: _hashes(model))
@@ -159,6 +161,15 @@ def _head() -> tuple[bool, str]:
     error = float(np.linalg.norm((back - points) - (back - points).mean(axis=0), axis=1).mean())
     sound = dice >= FEWEST_DICE and error <= LARGEST_ERROR_MM
     return sound, f"brain found with Dice {dice:.3f}, brought to MNI152 within {error:.1f} mm"
+
+
+def _generators() -> tuple[bool | None, str]:
+    grids = shipped_grids()
+    wrong = [f"{mm} mm" for mm in grids
+             if digest_file(shipped_weights(mm)) != shipped_card(mm)["sha256"]]  # fmt: skip
+    if wrong:
+        return False, f"not as on their cards: {', '.join(wrong)}; install Brain Age again"
+    return True, f"{', '.join(f'{mm} mm' for mm in grids) or 'none'}, as on their cards"
 
 
 def _hashes(run: Run) -> tuple[bool | None, str]:

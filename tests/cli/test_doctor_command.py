@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from brainage_lib.cli.main import app
+from brainage_lib.models import shipped
 from brainage_lib.predict import checkup
 from brainage_lib.predict.checkup import Finding, check_up, simulated_head
 
@@ -29,6 +30,18 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch):
     assert found["simulated head"].sound is False
     assert "no such thing" in found["simulated head"].text
     assert found["brainage"].sound is None
+
+
+def test_damaged_generators_are_found(monkeypatch, tmp_path):
+    assert checkup._generators()[0] is True
+    for path in shipped.FOLDER.glob("aicbv-4mm.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = tmp_path / "aicbv-4mm.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    sound, said = checkup._generators()
+    assert sound is False
+    assert "4 mm" in said
 
 
 def test_networks_of_extraction_are_compared_with_what_was_packed():

@@ -177,5 +177,21 @@ def test_pairs_that_do_not_fit_are_named(tmp_path, pairs, said):
 
 def test_impossible_settings_are_named_together():
     with pytest.raises(WrongUsage) as caught:
-        GeneratorTraining(steps=0, averaging=1.0, similarity=-1)
-    assert len(str(caught.value).splitlines()) == 4
+        GeneratorTraining(steps=0, averaging=1.0, similarity=-1, precision="bf16")
+    assert len(str(caught.value).splitlines()) == 5
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_rounding_to_tf32_is_as_asked_and_only_while_training(tmp_path, precision):
+    seen = set()
+
+    class Watched(Small):
+        def forward(self, x):
+            seen.add((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+            return super().forward(x)
+
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    settings = GeneratorTraining(steps=1, batch=1, patch=16, precision=precision)
+    fit_generator(Watched(), people(), settings, 0, tmp_path)
+    assert seen == {(precision == "tf32",) * 2}
+    assert before == (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
