@@ -3,7 +3,8 @@
 Forward + backward of one block's scan, batch 1, eight groups, all in one process and in turn;
 the best of a few rounds. Ratios are to mambapy's parallel scan (times are of this machine).
 Memory is what a forward and a backward pass of the compiled scan add to a fresh process, in
-units of one state tensor (length × channels × states in float32).
+units of one state tensor (length × channels × states in float32). At last: the share of the
+scan in the lite generator, which tells what a faster one could bring.
 Run: ``OMP_WAIT_POLICY=PASSIVE python benchmarks/selective_scan.py [threads]``
 """
 
@@ -13,12 +14,13 @@ import os
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from mambapy.pscan import pscan
 
-from brainage_lib.models import selective_scan_fn
+from brainage_lib.models import AICBVGenerator, selective_scan_fn, vss3d
 
 GROUPS = 8
 CASES = {  # length, channels, states
@@ -75,6 +77,30 @@ def seconds(scan, inputs) -> float:
     return time.perf_counter() - start
 
 
+def scan_share(side: int, rounds: int) -> tuple[float, float]:
+    """Seconds of a forward pass of the lite generator, and the scan's share of them."""
+    network = AICBVGenerator("lite").eval()
+    patch = torch.rand(1, 1, side, side, side)
+    spent = 0.0
+
+    def timed(*args, **settings):
+        nonlocal spent
+        start = time.perf_counter()
+        y = selective_scan_fn(*args, **settings)
+        spent += time.perf_counter() - start
+        return y
+
+    with mock.patch.object(vss3d, "selective_scan_fn", timed), torch.inference_mode():
+        passes = []
+        for _ in range(rounds):
+            spent = 0.0
+            start = time.perf_counter()
+            network(patch)
+            whole = time.perf_counter() - start
+            passes.append((whole, spent / whole))
+    return min(passes)
+
+
 def main(threads: int = 2, rounds: int = 2) -> None:
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
@@ -104,6 +130,10 @@ def main(threads: int = 2, rounds: int = 2) -> None:
             f"{name:30}{length:6}{channels:6}{states:4}{best['pscan']:9.3f}"
             f"{ratios['reference']:10.2f}×{best['numba']:9.4f}{ratios['numba']:7.1f}×"
         )
+    print("\nforward pass of the lite generator")
+    for side in (48, 64, 96):
+        whole, share = scan_share(side, rounds)
+        print(f"{f'{side}³ patch':30}{whole:8.2f} s, {share:.0%} of it in the scan")
     if not os.path.exists("/proc/self/status"):
         return
     print("\nmemory of forward + backward, in state tensors")

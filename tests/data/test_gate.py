@@ -10,7 +10,13 @@ import pytest
 import yaml
 from scipy import ndimage
 
-from brainage_lib.data import VolumeWriter, find_copies, refuse_leaks, write_splits
+from brainage_lib.data import (
+    VolumeWriter,
+    find_copies,
+    read_leaks,
+    refuse_leaks,
+    write_splits,
+)
 from brainage_lib.errors import BadInput
 from brainage_lib.imaging import grid, template
 from brainage_lib.run import start_run
@@ -115,12 +121,38 @@ def test_an_alias_joins_them(tmp_path):
 
 
 def test_a_leaking_split_is_not_written(tmp_path):
-    extra = [(f"copy{n}", f"q{n}", rescan(person(n), n)) for n in range(12)]
+    extra = [(f"copy{n}", f"q{n}", person(n)) for n in range(12)]
     run = make_run(tmp_path / "run", extra)
     with pytest.raises(BadInput, match="leak gate"):
         write_splits(run)
     assert not run.path("splits.csv").exists()
     assert len(find_copies(run)) == 12
+
+
+def test_who_look_like_one_person_stay_on_one_side(tmp_path):
+    extra = [(f"again{n}", f"q{n}", rescan(person(n), n)) for n in range(12)]
+    run = make_run(tmp_path / "run", extra)
+    splits, _ = write_splits(run)
+    assert find_copies(run)["kind"].tolist() == ["alike"] * 12
+    sound = splits[splits["mode"] == "sound"].set_index(["fold", "scan_id"])["role"]
+    for fold in range(3):
+        for n in range(12):
+            assert sound[fold, f"s{n:02d}"] == sound[fold, f"again{n}"]
+    leaks = read_leaks(run).set_index("mode")
+    assert leaks.loc["sound", ["n_persons", "shared_persons"]].tolist() == [PEOPLE, 0]
+    # In the paper's mode they are counted as what they are.
+    assert leaks.loc["paper", "n_persons"] == PEOPLE
+
+
+def test_two_studies_are_no_reason_to_look_alike(tmp_path):
+    """What a study's scans share (a scanner's contrast, a way of stripping) joins nobody."""
+    rim = ndimage.gaussian_filter(np.random.default_rng(1).normal(0, 1, grid(4).shape), 4)
+    theirs = [
+        (f"t{n}", f"q{n}", np.where(person(100 + n) > 0, person(100 + n) + 2 * rim / rim.std(), 0))
+        for n in range(10)
+    ]
+    run = make_run(tmp_path / "run", theirs)
+    assert find_copies(run).empty
 
 
 def test_a_person_in_two_roles_is_refused(tmp_path):
