@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from brainage_lib.models.selective_scan.kernels import (
     CHUNK,
+    NARROW_CHUNK,
     scan_backward,
     scan_backward_narrow,
     scan_forward,
@@ -43,13 +44,13 @@ class _Scan(torch.autograd.Function):
         batch, length, channels = u.shape
         n_states, groups = A.shape[0], B.shape[1]
         keep = any(ctx.needs_input_grad)
-        chunks = -(-length // CHUNK) if keep else 0
+        forward, _, chunk = _kernels(channels // groups, n_states)
+        chunks = -(-length // chunk) if keep else 0
         y = torch.empty_like(u)
         starts = u.new_empty(batch, chunks, n_states, channels)
         last = u.new_empty(batch, n_states, channels)
         arrays = [x.detach().numpy() for x in (u, dt, A, B, C, y, starts)]
         final = last.numpy()
-        forward, _ = _kernels(channels // groups, n_states)
         _share_out(batch * groups, lambda lo, hi: forward(lo, hi, *arrays, keep, final))
         ctx.save_for_backward(u, dt, A, B, C, starts)
         last = last.transpose(1, 2)
@@ -66,7 +67,7 @@ class _Scan(torch.autograd.Function):
         dB, dC = torch.empty_like(B), torch.empty_like(C)
         arrays = [x.detach().numpy() for x in (dy, u, dt, A, B, C, starts, du, ddt, dA, dB, dC)]
         groups = B.shape[1]
-        _, backward = _kernels(u.shape[2] // groups, A.shape[0])
+        _, backward, _ = _kernels(u.shape[2] // groups, A.shape[0])
         _share_out(u.shape[0] * groups, lambda lo, hi: backward(lo, hi, *arrays))
         return (
             du.transpose(1, 2),
@@ -77,10 +78,11 @@ class _Scan(torch.autograd.Function):
         )
 
 
-def _kernels(per_group: int, n_states: int) -> tuple[Callable, Callable]:
+def _kernels(per_group: int, n_states: int) -> tuple[Callable, Callable, int]:
+    """Choose forward and backward loops, and how many steps lie between kept states."""
     if per_group <= FEW and per_group < n_states:
-        return scan_forward_narrow, scan_backward_narrow
-    return scan_forward, scan_backward
+        return scan_forward_narrow, scan_backward_narrow, NARROW_CHUNK
+    return scan_forward, scan_backward, CHUNK
 
 
 def _share_out(tasks: int, work: Callable[[int, int], None]) -> None:

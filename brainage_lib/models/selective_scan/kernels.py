@@ -5,7 +5,7 @@ group has few of them, over states (the functions named ``narrow``). One (batch,
 task and writes nothing that another task touches, so the result does not depend on the number of
 threads. A task goes through time chunk by chunk and through its channels within a chunk, so that
 B and C of a chunk, brought into one order, and their gradients stay in the nearest cache. The
-state is kept at every ``CHUNK``-th step only; the backward pass recomputes what lies between.
+state is kept at the start of each chunk only; the backward pass recomputes what lies between.
 
 Shapes: u, dt, y (batch, L, D); A (N, D); B, C (batch, G, N, L), in any memory layout;
 starts (batch, chunks, N, D).
@@ -21,6 +21,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 CHUNK = 32
+# Where states fill the vectors a chunk is small, and longer runs of B and C are fetched faster.
+NARROW_CHUNK = 64
 # Channels that a task holds at once: with 16 states, a chunk's states and decays take 128 KiB.
 WIDTH = 32
 
@@ -96,7 +98,7 @@ def _dot(x, y, n):
 
 @njit(inline="always")
 def _fetch(tile, source, begin, steps):
-    """Some steps of B or C of a group (N, L) as (steps, N)."""
+    """Bring some steps of B or C of a group (N, L) into the order (steps, N)."""
     for n in range(source.shape[0]):
         for i in range(steps):
             tile[i, n] = source[n, begin + i]
@@ -262,8 +264,8 @@ def scan_forward_narrow(first, last, u, dt, A, B, C, y, starts, keep, final):
     per_group = u.shape[2] // groups
     rates = np.empty((per_group, n_states), np.float32)
     states = np.empty((per_group, n_states), np.float32)
-    b_chunk = np.empty((CHUNK, n_states), np.float32)
-    c_chunk = np.empty((CHUNK, n_states), np.float32)
+    b_chunk = np.empty((NARROW_CHUNK, n_states), np.float32)
+    c_chunk = np.empty((NARROW_CHUNK, n_states), np.float32)
     for task in range(first, last):
         b, g = task // groups, task % groups
         low = g * per_group
@@ -271,8 +273,8 @@ def scan_forward_narrow(first, last, u, dt, A, B, C, y, starts, keep, final):
             for n in range(n_states):
                 rates[w, n] = A[n, low + w] * _LOG2_E
                 states[w, n] = _ZERO
-        for begin in range(0, length, CHUNK):
-            steps = min(CHUNK, length - begin)
+        for begin in range(0, length, NARROW_CHUNK):
+            steps = min(NARROW_CHUNK, length - begin)
             _fetch(b_chunk, B[b, g], begin, steps)
             _fetch(c_chunk, C[b, g], begin, steps)
             for w in range(per_group):
@@ -280,7 +282,7 @@ def scan_forward_narrow(first, last, u, dt, A, B, C, y, starts, keep, final):
                 rate, h = rates[w], states[w]
                 if keep:
                     for n in range(n_states):
-                        starts[b, begin // CHUNK, n, d] = h[n]
+                        starts[b, begin // NARROW_CHUNK, n, d] = h[n]
                 for i in range(steps):
                     step = dt[b, begin + i, d]
                     drive = step * u[b, begin + i, d]
@@ -301,12 +303,12 @@ def scan_backward_narrow(first, last, dy, u, dt, A, B, C, starts, du, ddt, dA, d
     slopes = np.empty((per_group, n_states), np.float32)
     rates = np.empty((per_group, n_states), np.float32)
     gradients = np.empty((per_group, n_states), np.float32)
-    b_chunk = np.empty((CHUNK, n_states), np.float32)
-    c_chunk = np.empty((CHUNK, n_states), np.float32)
-    db_chunk = np.empty((CHUNK, n_states), np.float32)
-    dc_chunk = np.empty((CHUNK, n_states), np.float32)
-    h = np.empty((CHUNK + 1, n_states), np.float32)
-    decay = np.empty((CHUNK, n_states), np.float32)
+    b_chunk = np.empty((NARROW_CHUNK, n_states), np.float32)
+    c_chunk = np.empty((NARROW_CHUNK, n_states), np.float32)
+    db_chunk = np.empty((NARROW_CHUNK, n_states), np.float32)
+    dc_chunk = np.empty((NARROW_CHUNK, n_states), np.float32)
+    h = np.empty((NARROW_CHUNK + 1, n_states), np.float32)
+    decay = np.empty((NARROW_CHUNK, n_states), np.float32)
     d_rate = np.empty(n_states, np.float32)
     grad = np.empty(n_states, np.float32)
     for task in range(first, last):
@@ -318,8 +320,8 @@ def scan_backward_narrow(first, last, dy, u, dt, A, B, C, starts, du, ddt, dA, d
                 rates[w, n] = slopes[w, n] * _LOG2_E
                 gradients[w, n] = _ZERO
         for chunk in range(starts.shape[1] - 1, -1, -1):
-            begin = chunk * CHUNK
-            steps = min(CHUNK, length - begin)
+            begin = chunk * NARROW_CHUNK
+            steps = min(NARROW_CHUNK, length - begin)
             _fetch(b_chunk, B[b, g], begin, steps)
             _fetch(c_chunk, C[b, g], begin, steps)
             db_chunk[:] = _ZERO
