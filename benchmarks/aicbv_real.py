@@ -28,6 +28,7 @@ from brainage_lib.train.cbv_real import (
     compare_maps,
     repeatability,
     tissue_contrast,
+    with_intervals,
 )
 from brainage_lib.train.pairs import open_pair, read_pairs
 
@@ -75,16 +76,14 @@ def main() -> None:
     low, high = PUBLISHED_RATIO
     print(contrast.mean().round(2).to_frame("mean").T.to_string(index=False))
     print(f"published ratio of pure tissue: {low} to {high}\n")
-    facts = {"grid_mm": target.mm, "n_participants": len(shown), **contrast.mean()}
+    facts = {"grid_mm": target.mm, "n_participants": len(shown), **with_intervals(contrast)}
     facts = pd.DataFrame([facts | {"published_low": low, "published_high": high}])
     if asked.record:
         record("contrast", facts, len(shown))
 
-    present = np.mean([cbv > 0 for cbv in shown], axis=0) > 0.5
-    average = np.where(present, np.mean(shown, axis=0), 0)
     atlas = to_grid(open_image(REAL / "atlas" / "CBF_ASL_MRI.nii.gz"), target)
     print("average AICBV against the atlas of blood flow (ASL)")
-    agreement = atlas_agreement(average, atlas, target)
+    agreement = atlas_agreement(shown, atlas, target)
     print(agreement.round(3).to_string(index=False), "\n")
     if asked.record:
         record("atlas", agreement, len(shown))

@@ -32,7 +32,8 @@ CASES = {  # length, channels, states
     "long, lite": (4096, 256, 16),
     "long, paper": (4096, 64, 64),
     "longest, lite": (32768, 32, 16),
-    "longest, paper": (32768, 8, 64),
+    "longest, paper": (32768, 32, 64),
+    "longest, one channel a group": (32768, 8, 64),
 }
 MEMORY_CASES = {"half a lite block, 96³ patch": (1728, 1024, 16), "long, lite": (4096, 256, 16)}
 MEMORY = """

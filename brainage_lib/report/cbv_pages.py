@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -148,17 +149,18 @@ def real_scans(folder: Path) -> str:
         return NOT_YET
     contrast, atlas, repeats = (pd.read_csv(folder / f"{name}.csv") for name in names)
     (means,) = contrast.to_dict("records")
-    found = atlas.set_index(["map", "region"])["spearman"]
+    found = atlas.set_index(["map", "region"])
     tissue = next(name for name in atlas["map"].unique() if name != "AICBV")
     compared = [
         (row["comparison"], int(row["n"]),
-         *(f"{row[name]:.2f}" for name in ("pearson", "spearman", "psnr", "ssim")))
+         *(_interval(row, name) for name in ("pearson", "spearman", "psnr", "ssim")))
         for row in repeats.to_dict("records")
     ]  # fmt: skip
     parts = [
         f"By the weights of {means['grid_mm']:g} mm on {means['n_participants']:g} controls of "
-        f"OAS1 (MNI152 brains as delivered): grey matter {means['grey']:.1f}, white matter "
-        f"{means['white']:.1f} ml/100 ml, ratio {means['ratio']:.1f}; published of pure tissue "
+        f"OAS1 (MNI152 brains as delivered): grey matter {_interval(means, 'grey')}, white matter "
+        f"{_interval(means, 'white')} ml/100 ml, ratio {_interval(means, 'ratio')} (in brackets "
+        "95 % intervals over other people, here and below); published of pure tissue "
         f"{means['published_low']:g} to {means['published_high']:g}. A voxel that the template "
         "calls cortex also holds white matter and fluid in a real brain, which brings the ratio "
         "nearer to 1; how much of the distance that explains, nobody measured here. The simulator "
@@ -168,11 +170,14 @@ def real_scans(folder: Path) -> str:
         f"{tissue} reaches without any T1w of these people:\n",
         markdown_table(
             ("Rank correlation over voxels", "AICBV", tissue, "Voxels"),
-            [(row["region"], _number(row["spearman"]), _number(found[tissue, row["region"]]),
-              f"{row['n_voxels']:,}") for row in atlas[atlas["map"] == "AICBV"].to_dict("records")],
+            [(row["region"], _interval(row, "spearman"),
+              _number(found.loc[(tissue, row["region"]), "spearman"]), f"{row['n_voxels']:,}")
+             for row in atlas[atlas["map"] == "AICBV"].to_dict("records")],
         ),
         "Within grey matter, where the paper seeks its blood volume, the ranks of the mean map "
-        f"agree with the atlas by {_number(found['AICBV', 'grey matter'])}.\n",
+        "agree with the atlas by "
+        f"{_interval(found.loc[('AICBV', 'grey matter')].to_dict(), 'spearman')}. The intervals do "
+        "not say how another atlas would come out.\n",
         "Two sessions of one person, and what was published of gadolinium and of a network "
         "like this one. A map that repeats shows that the anatomy repeats:\n",
         markdown_table(("Maps of", "People", "Pearson", "Spearman", "PSNR, dB", "SSIM"), compared),
@@ -180,6 +185,14 @@ def real_scans(folder: Path) -> str:
         "`benchmarks/aicbv_real.py` prints it.\n",
     ]  # fmt: skip
     return "\n".join(parts)
+
+
+def _interval(row: Mapping[str, float], name: str) -> str:
+    """Write a number of a row with its interval, where the row has one."""
+    ends = [row.get(f"{name}{end}", math.nan) for end in ("_low", "_high")]
+    if any(map(math.isnan, ends)):
+        return _number(row[name])
+    return f"{_number(row[name])} ({_number(ends[0])} to {_number(ends[1])})"
 
 
 def _number(value: float | None) -> str:

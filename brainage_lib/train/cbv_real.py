@@ -13,9 +13,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from brainage_lib.errors import WrongUsage
 from brainage_lib.imaging import Grid, template
+from brainage_lib.stats import percentile_interval
+from brainage_lib.stats.metrics import REPLICATES
+from brainage_lib.stats.tested import resampled_means
 from brainage_lib.train.cbv_scores import agreement, similarity
 
 PURE = 0.8
@@ -75,42 +79,88 @@ def tissue_contrast(cbv: np.ndarray, target: Grid) -> dict[str, float]:
     return {"grey": grey, "white": white, "ratio": grey / white}
 
 
-def atlas_agreement(cbv: np.ndarray, atlas: np.ndarray, target: Grid) -> pd.DataFrame:
-    """Correlate an average AICBV map with an atlas of blood flow, beside the anatomy alone.
+def with_intervals(table: pd.DataFrame) -> dict[str, float]:
+    """Means of columns over people, each with its 95 % interval.
 
     Parameters
     ----------
-    cbv : (x, y, z) array
-        Mean over scans, 0 outside the brain.
+    table : DataFrame
+        A row a person, numbers alone.
+
+    Returns
+    -------
+    dict
+        ``<column>``, ``<column>_low`` and ``<column>_high``; percentiles of a bootstrap of people.
+    """
+    values = table.to_numpy(float)
+    draws = resampled_means(np.arange(len(table)), values, np.ones_like(values), REPLICATES, seed=0)
+    ends = zip(table, values.mean(axis=0), *percentile_interval(draws), strict=True)
+    return {
+        f"{name}{end}": float(number)
+        for name, *numbers in ends
+        for end, number in zip(("", "_low", "_high"), numbers, strict=True)
+    }
+
+
+def atlas_agreement(
+    maps: Sequence[np.ndarray], atlas: np.ndarray, target: Grid, replicates: int = 500
+) -> pd.DataFrame:
+    """Correlate the mean of AICBV maps with an atlas of blood flow, beside the anatomy alone.
+
+    Parameters
+    ----------
+    maps : sequence of (x, y, z) arrays
+        One a person, 0 outside the brain. The mean is taken where most of them have a brain.
     atlas : (x, y, z) array
         On the same grid; 0 where it knows nothing.
     target : Grid
+    replicates : int
+        Draws of people, for the intervals.
 
     Returns
     -------
     DataFrame
         A row a map and region: ``map`` (AICBV, or grey matter of the template, the baseline),
-        ``region`` (brain, grey matter, white matter), ``pearson``, ``spearman``, ``n_voxels``.
+        ``region`` (brain, grey matter, white matter), ``pearson``, ``spearman``, ``n_voxels``,
+        and of AICBV ``spearman_low``, ``spearman_high``: over other people, not other atlases.
 
     Raises
     ------
     WrongUsage
         The shapes differ from the grid's.
     """
-    if not cbv.shape == atlas.shape == target.shape:
-        raise WrongUsage(f"maps of shape {cbv.shape} and {atlas.shape} are not on {target.mm} mm")
-    tissue, known = template(target), (cbv > 0) & (atlas > 0)
+    if any(array.shape != target.shape for array in (*maps, atlas)):
+        shapes = sorted({array.shape for array in (*maps, atlas)})
+        raise WrongUsage(f"maps of shape {shapes} are not all on {target.mm} mm {target.shape}")
+    tissue = template(target)
+    known = (np.mean([cbv > 0 for cbv in maps], axis=0) > 0.5) & (atlas > 0)
     regions = {
         "brain": known,
         "grey matter": known & (tissue.grey > PURE),
         "white matter": known & (tissue.white > PURE),
     }
+    rng = np.random.default_rng(0)
+    weights = rng.multinomial(len(maps), np.full(len(maps), 1 / len(maps)), size=replicates)
     rows = []
-    for name, values in (("AICBV", cbv), ("grey matter of the template", tissue.grey)):
-        for region, inside in regions.items():
-            scores = agreement(values[inside], atlas[inside])
-            rows.append((name, region, scores["pearson"], scores["spearman"], int(inside.sum())))
-    return pd.DataFrame(rows, columns=["map", "region", "pearson", "spearman", "n_voxels"])
+    for region, inside in regions.items():
+        people = np.stack([cbv[inside] for cbv in maps])
+        scores = agreement(people.mean(axis=0, dtype=np.float64), atlas[inside])
+        ranks = stats.rankdata(atlas[inside])
+        draws = [np.corrcoef(stats.rankdata(drawn @ people), ranks)[0, 1] for drawn in weights]
+        low, high = percentile_interval(np.array(draws))
+        rows.append(
+            {"map": "AICBV", "region": region, "n_voxels": int(inside.sum()),
+             "spearman_low": float(low), "spearman_high": float(high)}
+            | {name: scores[name] for name in ("pearson", "spearman")}
+        )  # fmt: skip
+    for region, inside in regions.items():
+        scores = agreement(tissue.grey[inside], atlas[inside])
+        rows.append(
+            {"map": "grey matter of the template", "region": region, "n_voxels": int(inside.sum())}
+            | {name: scores[name] for name in ("pearson", "spearman")}
+        )
+    order = ["map", "region", "pearson", "spearman", "spearman_low", "spearman_high", "n_voxels"]
+    return pd.DataFrame(rows)[order]
 
 
 def repeatability(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
@@ -124,10 +174,11 @@ def repeatability(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFram
     Returns
     -------
     DataFrame
-        A row a comparison: ``comparison``, the measures' means, ``n``.
+        A row a comparison: ``comparison``, the measures' means (our own with ``_low`` and
+        ``_high``), ``n``.
     """
     scores = [compare_maps(b, a, (a > 0) & (b > 0)) for a, b in pairs]
-    own = pd.DataFrame(scores, columns=list(MEASURES)).mean().to_dict()
+    own = with_intervals(pd.DataFrame(scores, columns=list(MEASURES)))
     rows = [{"comparison": "AICBV, scan 1 against 2", **own, "n": len(pairs)}]
     rows += [{"comparison": name, **known, "n": 11} for name, known in REPEATED.items()]
     return pd.DataFrame(rows)

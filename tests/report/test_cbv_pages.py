@@ -81,22 +81,27 @@ def test_the_page_of_aicbv_has_both(root):
 def test_what_was_recorded_of_real_scans_is_told(tmp_path):
     assert real_scans(tmp_path) == NOT_YET
     rows = {
-        "contrast": "grid_mm,n_participants,grey,white,ratio,published_low,published_high\n"
-                    "2,30,4.81,2.22,2.166,2.1,2.7\n",
-        "atlas": "map,region,pearson,spearman,n_voxels\nAICBV,brain,0.4,0.512,12345\n"
-                 "AICBV,white matter,0.1,-0.05,456\nAICBV,grey matter,0.1,0.02,789\n"
-                 "mean grey,brain,0.3,0.498,12345\n"
-                 "mean grey,white matter,0.1,0.11,456\nmean grey,grey matter,0.1,0.03,789\n",
-        "repeats": "comparison,pearson,spearman,concordance,psnr,ssim,n\n"
-                   "\"AICBV, scan 1 against 2\",0.97,0.95,0.9,31.2,0.94,18\n",
+        "contrast": "grid_mm,n_participants,grey,white,ratio,ratio_low,ratio_high,published_low,"
+                    "published_high\n2,30,4.81,2.22,2.166,2.1,2.24,2.1,2.7\n",
+        "atlas": "map,region,pearson,spearman,spearman_low,spearman_high,n_voxels\n"
+                 "AICBV,brain,0.4,0.512,0.5,0.52,12345\n"
+                 "AICBV,white matter,0.1,-0.05,-0.06,-0.04,456\n"
+                 "AICBV,grey matter,0.1,0.02,0.01,0.03,789\n"
+                 "mean grey,brain,0.3,0.498,,,12345\n"
+                 "mean grey,white matter,0.1,0.11,,,456\nmean grey,grey matter,0.1,0.03,,,789\n",
+        "repeats": "comparison,pearson,pearson_low,pearson_high,spearman,concordance,psnr,ssim,n\n"
+                   "\"AICBV, scan 1 against 2\",0.97,0.96,0.98,0.95,0.9,31.2,0.94,18\n"
+                   "gadolinium,0.8,,,0.4,,27.7,0.83,11\n",
     }  # fmt: skip
     for name, text in rows.items():
         (tmp_path / f"{name}.csv").write_text(text)
     page = real_scans(tmp_path)
     for part in (
-        "weights of 2 mm on 30 controls", "ratio 2.2; published of pure tissue 2.1 to 2.7",
-        "| brain | 0.51 | 0.50 | 12,345 |", "agree with the atlas by 0.02",
-        "| white matter | −0.05 | 0.11 | 456 |",
-        "| AICBV, scan 1 against 2 | 18 | 0.97 | 0.95 | 31.20 | 0.94 |",
+        "weights of 2 mm on 30 controls", "ratio 2.17 (2.10 to 2.24) (in brackets",
+        "published of pure tissue 2.1 to 2.7", "| brain | 0.51 (0.50 to 0.52) | 0.50 | 12,345 |",
+        "agree with the atlas by 0.02 (0.01 to 0.03)",
+        "| white matter | −0.05 (−0.06 to −0.04) | 0.11 | 456 |",
+        "| AICBV, scan 1 against 2 | 18 | 0.97 (0.96 to 0.98) | 0.95 | 31.20 | 0.94 |",
+        "| gadolinium | 11 | 0.80 | 0.40 | 27.70 | 0.83 |",
     ):  # fmt: skip
         assert part in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from brainage_lib.errors import WrongUsage
@@ -12,6 +13,7 @@ from brainage_lib.train.cbv_real import (
     compare_maps,
     repeatability,
     tissue_contrast,
+    with_intervals,
 )
 
 GRID = grid(4)
@@ -35,14 +37,27 @@ def test_a_map_of_anatomy_beats_the_atlas_no_more_than_anatomy_does(anatomy):
     rng = np.random.default_rng(0)
     brain = template(GRID).mask
     flow = np.where(brain, 60 * template(GRID).grey + 10 + rng.random(brain.shape), 0)
-    table = atlas_agreement(anatomy, flow, GRID).set_index(["map", "region"])
+    table = atlas_agreement([anatomy, 2 * anatomy], flow, GRID, replicates=5).set_index(
+        ["map", "region"]
+    )
     assert table.loc[("AICBV", "brain"), "pearson"] > 0.9
     assert table.loc[("grey matter of the template", "brain"), "pearson"] > 0.99
     # Noise within grey matter is in neither.
-    other = atlas_agreement(np.where(brain, rng.random(brain.shape) + 1, 0), flow, GRID)
-    assert other.loc[other["map"] == "AICBV", "spearman"].abs().max() < 0.1
-    with pytest.raises(WrongUsage, match="not on 4 mm"):
-        atlas_agreement(anatomy, flow[:-1], GRID)
+    noise = [np.where(brain, rng.random(brain.shape) + 1, 0) for _ in range(4)]
+    other = atlas_agreement(noise, flow, GRID, replicates=50)
+    own = other[other["map"] == "AICBV"]
+    assert own["spearman"].abs().max() < 0.1
+    assert (own["spearman_low"] < own["spearman_high"]).all()
+    with pytest.raises(WrongUsage, match="not all on 4 mm"):
+        atlas_agreement([anatomy], flow[:-1], GRID)
+
+
+def test_intervals_are_of_people():
+    rng = np.random.default_rng(3)
+    found = with_intervals(pd.DataFrame({"grey": rng.normal(5, 1, 100), "white": 2.0}))
+    assert found["grey_high"] - found["grey_low"] == pytest.approx(2 * 1.96 / 10, rel=0.25)
+    assert found["grey_low"] < found["grey"] < found["grey_high"]
+    assert found["white"] == found["white_low"] == found["white_high"] == 2
 
 
 def test_the_same_map_twice_agrees_and_the_published_figures_stand_beside(anatomy):
@@ -52,6 +67,7 @@ def test_the_same_map_twice_agrees_and_the_published_figures_stand_beside(anatom
     own = table.loc["AICBV, scan 1 against 2"]
     assert 0.9 < own["pearson"] < 1
     assert own["n"] == 2
+    assert own["pearson_low"] < own["pearson"] < own["pearson_high"] == pytest.approx(1)
     assert table.loc["gadolinium, scan 1 against 2", "spearman"] == 0.415
     alone = compare_maps(anatomy, anatomy, anatomy > 0)
     assert alone["spearman"] == alone["concordance"] == pytest.approx(1)
