@@ -61,14 +61,15 @@ def main() -> None:
             errors = pd.DataFrame(
                 {again: out_of_fold(values[again][learner], scans) - scans["age"] for again in runs}
             )
-            step = paired_differences(errors, scans["participant_id"], [(False, True)])
+            step = paired_differences(errors, scans["participant_id"], [(True, False)])
             row = {"recipe": f"{learner} on {words}", "n_scans": len(scans),
                    "n_participants": scans["participant_id"].nunique()}  # fmt: skip
             for again, name in ((False, "delivered"), (True, "again")):
                 age = scans.assign(predicted_age=errors[again] + scans["age"])
                 row |= dict(zip((name, f"{name}_low", f"{name}_high"), mae_with_interval(age),
                                 strict=True))  # fmt: skip
-            found.append(row | step.loc[0, ["difference", "low", "high"]].to_dict())
+            ends = step.loc[0, ["difference", "low", "high"]].add_prefix("step_")
+            found.append(row | ends.to_dict())
     write(pd.DataFrame(found), "registered_again")
     for again, run in runs.items():
         quality = read_table(run.path("quality.csv"), QUALITY)

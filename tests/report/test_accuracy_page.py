@@ -57,6 +57,20 @@ def test_the_best_row_is_told_first_beside_the_papers_numbers(folder):
     assert "Mine 9.00 (8.00–9.90))" in answer
 
 
+def test_registering_again_is_told_where_it_was_measured(folder):
+    assert "Registering again" not in accuracy_page(folder)
+    row = {"recipe": "ridge", "n_scans": 266, "n_participants": 248,
+           "delivered": 8.3, "delivered_low": 7.5, "delivered_high": 9.2,
+           "again": 8.0, "again_low": 7.3, "again_high": 8.9,
+           "step_difference": -0.3, "step_low": -0.5, "step_high": -0.1}  # fmt: skip
+    other = row | {"recipe": "forest", "step_difference": 0.1, "step_low": -0.1, "step_high": 0.3}
+    pd.DataFrame([row, other]).to_csv(folder / "registered_again.csv", index=False)
+    text = accuracy_page(folder)
+    assert "266 scans of 248 controls" in text
+    assert "Of 2 recipes registering again helps 1 and harms 0" in text
+    assert "| ridge | 8.30 (7.50–9.20) | 8.00 (7.30–8.90) | −0.30 (−0.50 to −0.10) |" in text
+
+
 def test_every_row_has_its_interval_and_its_step(folder):
     text = accuracy_page(folder)
     assert "| network: small | 5.25 (6.00–7.00) |" in text
