@@ -12,7 +12,7 @@ from brainage_lib.imaging import grid, top_mean
 from brainage_lib.imaging.tissue import TISSUES
 from brainage_lib.run import Run
 
-VOLUMES = {"T": "t1w", "A": "cbv"}
+VOLUMES = {"T": "t1w", "A": "cbv", "F": "t1w", "M": "tissue"}
 """What each net reads, in the run's folder of volumes, unless its recipe says otherwise."""
 
 
@@ -21,7 +21,7 @@ def volumes_of(net: str, reads: str = "t1w") -> str:
 
     Parameters
     ----------
-    net : {"T", "A"}
+    net : {"T", "A", "F", "M"}
     reads : {"t1w", "tissue"}
         What the net's recipe says that T reads.
     """
@@ -64,16 +64,38 @@ class Normalised(Sequence):
         return volume / self._scales[place]
 
 
+class Exchanged(Sequence):
+    """T1w with dark and bright exchanged within the brain, as they are asked for.
+
+    What a fixed transform of the same image is worth (net F): it holds nothing that the T1w does
+    not hold, in another contrast.
+    """
+
+    def __init__(self, volumes: Sequence[np.ndarray]):
+        self.volumes = volumes
+        self.scan_ids: list[str] | None = getattr(volumes, "scan_ids", None)
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    def __getitem__(self, place: int) -> np.ndarray:
+        volume = np.asarray(self.volumes[place], dtype=np.float32)
+        # Positive everywhere in the brain, as augmentation expects of brightness.
+        return np.where(volume > 0, 1 / (1 + volume), 0)
+
+
 def scaled(net: str, volumes: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
     """Put volumes as a run stores them on the scale on which a net reads them.
 
     Parameters
     ----------
-    net : {"T", "A"}
+    net : {"T", "A", "F", "M"}
         T1w is stored normalised, as are tissue maps, AICBV in ml/100 ml.
     volumes : sequence of (x, y, z) or (channels, x, y, z) array
     """
-    return volumes if net == "T" else Normalised(volumes)
+    if net == "A":
+        return Normalised(volumes)
+    return Exchanged(volumes) if net == "F" else volumes
 
 
 def network_inputs(

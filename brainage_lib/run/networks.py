@@ -47,9 +47,15 @@ def plan_networks(profile: Profile) -> list[NetworkKey]:
         for recipe, mode in trained_pairs(profile)
         for seed in profile.seeds
         for fold in range(profile.folds if mode == "sound" else 1)
-        for net in profile.nets
+        for net in (*profile.nets, *_second_nets(profile, recipe, mode))
         if seed == min(profile.seeds) or net == "T"
     ]
+
+
+def _second_nets(profile: Profile, recipe: str, mode: str) -> list[str]:
+    if mode != "sound":
+        return []
+    return [net for net in profile.second_nets if net != "M" or recipe_reads(recipe) != "tissue"]
 
 
 def looked_at(profile: Profile, mode: str) -> str:

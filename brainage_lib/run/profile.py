@@ -180,6 +180,10 @@ class Profile(_Settings):
     nets, seeds, folds
         Networks (T: T1w, A: AICBV), their seeds, and folds of the sound mode. The lowest seed is
         that of all nets; each further one trains T alone, as a second look at T1w (T′).
+    second_nets : list of {"F", "M"}
+        Further networks of the sound mode, for the control ladder alone: on a fixed transform of
+        the T1w (dark and bright exchanged), on tissue maps made from it. A recipe whose net T
+        reads tissue maps anyway has no M.
     epochs, patience, batch, learning_rate
         Limits and numbers of the training, where a recipe has none of its own; the paper has
         100, 10, 3, 1e-4. No recipe trains for more epochs.
@@ -220,6 +224,7 @@ class Profile(_Settings):
     recipes: Annotated[list[str], Field(min_length=1)] = ["paper"]
     nets: list[Literal["T", "A"]] = ["T", "A"]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    second_nets: list[Literal["F", "M"]] = []
     folds: Annotated[int, Field(ge=2)]
     epochs: Positive
     patience: Positive
@@ -273,8 +278,10 @@ class Profile(_Settings):
 
     @property
     def reads_tissue(self) -> bool:
-        """Whether a recipe of the profile reads tissue maps in place of T1w."""
-        return any(recipe_reads(name) == "tissue" for name in self.recipes)
+        """Whether a network of the profile reads tissue maps."""
+        return "M" in self.second_nets or any(
+            recipe_reads(name) == "tissue" for name in self.recipes
+        )
 
     @property
     def for_speed(self) -> tuple[str, ...]:

@@ -10,6 +10,13 @@ from brainage_lib.stats.wide import DESCRIPTION
 from brainage_lib.tables import PREDICTIONS
 from brainage_lib.tables.files import check_table
 
+SETTINGS = {
+    "T + T′": "seeds: [0, 1]",
+    "T + F": "second_nets: [F]",
+    "T + M": "second_nets: [M]",
+}
+"""What in a profile trains a rung's second network."""
+
 
 def beside(
     predictions: pd.DataFrame, recipe: str, mode: str
@@ -57,7 +64,8 @@ def beside(
     for rung, second in seconds.items():
         name = "a second seed of net T" if rung == "T + T′" else f"net {rung[-1]}"
         if second.empty:
-            hint = " (seeds: [0, 1] in the profile)" if rung == "T + T′" else ""
+            setting = SETTINGS.get(rung)
+            hint = f" ({setting} in the profile)" if setting else ""
             reasons[rung] = f"not run: no rows with {name}{hint}"
             continue
         ages = second[[*key, "role", "predicted_age"]]

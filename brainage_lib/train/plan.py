@@ -173,8 +173,8 @@ def _jobs(profile: Profile, rows: int) -> dict[str, int]:
     }
 
 
-def _network(recipe: Recipe, grid_mm: int):
-    channels, *shape = input_shape("T", recipe.reads, grid_mm)
+def _network(recipe: Recipe, grid_mm: int, net: str = "T"):
+    channels, *shape = input_shape(net, recipe.reads, grid_mm)
     with torch.device("meta"):
         return make_network(recipe.network, shape, channels)
 
@@ -226,11 +226,18 @@ def _memory(profile: Profile, n: int, gpus: int, cores: int) -> dict[str, float]
     steps = {}
     for recipe in profile.recipes:
         spec = load_recipe(recipe)
-        network = _network(spec, profile.grid_mm)
         settings = train_settings(profile, spec)
-        read = input_shape("T", spec.reads, profile.grid_mm)
         share = settings.batch // settings.devices
-        steps[recipe] = training_bytes(network, read, share, settings.precision)
+        nets = sorted({key.net for key in plan_networks(profile) if key.recipe == recipe})
+        steps[recipe] = max(
+            training_bytes(
+                _network(spec, profile.grid_mm, net),
+                input_shape(net, spec.reads, profile.grid_mm),
+                share,
+                settings.precision,
+            )
+            for net in nets
+        )
     at_once = trainings_at_once(profile, gpus, cores)
     step = max(steps.values())
     # Each device of a training keeps its share of a step, and all of the network.

@@ -14,6 +14,13 @@ def test_blood_volume_is_read_on_the_scale_of_t1w_and_t1w_as_stored(tmp_path):
             writer.add("a", volume)
     assert np.array_equal(network_inputs(run, "T", ["a"])[0], volume)
     assert np.array_equal(network_inputs(run, "A", ["a"])[0], normalise(volume))
+    # The control network F: the same T1w, brain only, in another contrast.
+    (other,) = network_inputs(run, "F", ["a"])
+    ranks = np.argsort(np.argsort(volume[volume > 0].astype(float), kind="stable"))
+    assert other.dtype == np.float32
+    assert np.all(other[volume == 0] == 0)
+    assert np.corrcoef(ranks, other[volume > 0])[0, 1] < -0.5
+    assert np.all(np.diff(other[volume > 0][np.argsort(volume[volume > 0])]) <= 0)
 
 
 def test_a_scan_that_is_not_in_a_store_is_read_as_if_it_were():

@@ -189,7 +189,9 @@ def test_a_control_that_was_not_run_says_why(make_sound):
     assert table.loc["T + T′", "status"] == (
         "not run: no rows with a second seed of net T (seeds: [0, 1] in the profile)"
     )
-    assert table.loc["T + M", "status"] == "not run: no rows with net M"
+    assert table.loc["T + M", "status"] == (
+        "not run: no rows with net M (second_nets: [M] in the profile)"
+    )
     assert table.loc["T + T′", "n_scans"] == 0
     assert table.loc[["T + T′", "T + F", "T + M"], "mae"].isna().all()
     assert table["gain_over_second_look"].isna().all()
