@@ -53,9 +53,8 @@ def plan_networks(profile: Profile) -> list[NetworkKey]:
 
 
 def _second_nets(profile: Profile, recipe: str, mode: str) -> list[str]:
-    if mode != "sound":
-        return []
-    return [net for net in profile.second_nets if net != "M" or recipe_reads(recipe) != "tissue"]
+    asked = mode == "sound" and recipe_reads(recipe) == "t1w"
+    return list(profile.second_nets) if asked else []
 
 
 def looked_at(profile: Profile, mode: str) -> str:

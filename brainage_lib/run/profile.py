@@ -182,8 +182,8 @@ class Profile(_Settings):
         that of all nets; each further one trains T alone, as a second look at T1w (T′).
     second_nets : list of {"F", "M"}
         Further networks of the sound mode, for the control ladder alone: on a fixed transform of
-        the T1w (dark and bright exchanged), on tissue maps made from it. A recipe whose net T
-        reads tissue maps anyway has no M.
+        the T1w (dark and bright exchanged), on tissue maps made from it. Trained by recipes
+        whose net T reads the T1w itself.
     epochs, patience, batch, learning_rate
         Limits and numbers of the training, where a recipe has none of its own; the paper has
         100, 10, 3, 1e-4. No recipe trains for more epochs.
