@@ -16,7 +16,12 @@ from brainage_lib.errors import UserError
 from brainage_lib.files import read_json, write_text
 from brainage_lib.predict.model import SHIPPED
 from brainage_lib.report.accuracy import accuracy_page, model_card
-from brainage_lib.report.cbv_pages import real_scans, shipped_cards, signal_table
+from brainage_lib.report.cbv_pages import (
+    real_scans,
+    shipped_cards,
+    signal_table,
+    trained_ladder,
+)
 from brainage_lib.report.gpu_tables import gpu_page
 from brainage_lib.report.pages import announcement, citation, recorded_status, status
 from brainage_lib.report.pdf import print_pdf
@@ -83,6 +88,7 @@ def stage(root: Path, run: Run, pdf: bool) -> Path:
         "shipped_networks": model_card(SHIPPED),
         "t1w_signal": signal_table(),
         "shipped": shipped_cards(),
+        "ladder": trained_ladder(root / "book" / "recorded" / "ladder"),
         "aicbv_real": real_scans(root / "book" / "recorded" / "aicbv"),
         # A raw link: the file is not among the sources, Sphinx would look for it in vain.
         "pdf": f'<a href="../{PDF}">The whole book as one PDF</a>\n' if pdf else "\n",

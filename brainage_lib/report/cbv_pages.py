@@ -187,6 +187,48 @@ def real_scans(folder: Path) -> str:
     return "\n".join(parts)
 
 
+def trained_ladder(folder: Path) -> str:
+    """Write whether the control ladder finds blood where there is some: `benchmarks/ladder.py`.
+
+    Parameters
+    ----------
+    folder : path
+        ``book/recorded/ladder``.
+
+    Returns
+    -------
+    str
+        Markdown; a sentence that says so where nothing is recorded.
+    """
+    path = folder / "trained.csv"
+    if not path.is_file():
+        return NOT_YET
+    table = pd.read_csv(path)
+    cohorts = table.groupby(["size", "seed"], sort=False)
+    beyond = table.set_index("rung")["gain_over_second_look_low"] > 0
+    words = {"T + A": "AICBV", "T + B": "the true blood volume", "T + P": "a planted signal"}
+    told = "; ".join(
+        f"{name} in {int(beyond.loc[[rung]].sum())} of {len(cohorts)}"
+        for rung, name in words.items()
+    )
+    rows = [
+        (
+            row["size"], row["seed"], f"{row['rung']}: {row['second']}", row["n_scans"],
+            _interval(row, "mae"),
+            *("–" if math.isnan(row[gain]) else _interval(row, gain)
+              for gain in ("gain_over_t", "gain_over_second_look")),
+        )
+        for row in table.to_dict("records")
+    ]  # fmt: skip
+    heads = ("People", "Seed", "Rung", "Tested", "MAE, years", "Gain over T", "Gain over T + T′")
+    return (
+        f"Networks of the paper's recipe, trained for {table['epochs'].iloc[0]} epochs in two "
+        f"folds, on {len(cohorts)} cohorts of simulated people (`benchmarks/ladder.py`). A gain "
+        f"over T + T′ whose interval leaves out 0: {told}. No T1w holds the true blood volume, "
+        "which no scan of a real person comes with.\n\n" + markdown_table(heads, rows)
+    )
+
+
 def _interval(row: Mapping[str, float], name: str) -> str:
     """Write a number of a row with its interval, where the row has one."""
     ends = [row.get(f"{name}{end}", math.nan) for end in ("_low", "_high")]

@@ -9,7 +9,7 @@ import pytest
 from brainage_lib.models import shipped
 from brainage_lib.report import shipped_cards, signal_table
 from brainage_lib.report.accuracy import NOT_YET
-from brainage_lib.report.cbv_pages import real_scans
+from brainage_lib.report.cbv_pages import real_scans, trained_ladder
 from brainage_lib.train import cbv_signal
 
 CARD = {
@@ -103,5 +103,29 @@ def test_what_was_recorded_of_real_scans_is_told(tmp_path):
         "| white matter | −0.05 (−0.06 to −0.04) | 0.11 | 456 |",
         "| AICBV, scan 1 against 2 | 18 | 0.97 (0.96 to 0.98) | 0.95 | 31.20 | 0.94 |",
         "| gadolinium | 11 | 0.80 | 0.40 | 27.70 | 0.83 |",
+    ):  # fmt: skip
+        assert part in page
+
+
+def test_the_trained_ladder_counts_the_cohorts_in_which_blood_is_found(tmp_path):
+    assert trained_ladder(tmp_path) == NOT_YET
+    (tmp_path / "trained.csv").write_text(
+        "rung,second,n_scans,mae,mae_low,mae_high,gain_over_t,gain_over_t_low,gain_over_t_high,"
+        "gain_over_second_look,gain_over_second_look_low,gain_over_second_look_high,size,seed,"
+        "epochs\n"
+        "T,none,140,7.0,6.5,7.5,,,,,,,150,0,20\n"
+        "T + A,AICBV,140,6.8,6.3,7.3,0.2,-0.1,0.5,0.05,-0.2,0.3,150,0,20\n"
+        "T + P,planted signal,140,5.0,4.5,5.5,2.0,1.5,2.5,1.8,1.2,2.4,150,0,20\n"
+        "T + B,true blood volume,140,6.0,5.5,6.5,1.0,0.5,1.5,0.8,0.3,1.3,150,0,20\n"
+        "T + A,AICBV,280,6.0,5.7,6.3,0.3,0.1,0.5,0.2,0.1,0.3,300,1,20\n"
+        "T + P,planted signal,280,5.0,4.5,5.5,2.0,1.5,2.5,1.8,1.2,2.4,300,1,20\n"
+        "T + B,true blood volume,280,6.0,5.5,6.5,0.1,-0.5,1.5,0.1,-0.3,1.3,300,1,20\n"
+    )
+    page = trained_ladder(tmp_path)
+    for part in (
+        "20 epochs in two folds, on 2 cohorts", "AICBV in 1 of 2",
+        "the true blood volume in 1 of 2", "a planted signal in 2 of 2",
+        "| 150 | 0 | T: none | 140 | 7.00 (6.50 to 7.50) | – | – |",
+        "| 0.20 (−0.10 to 0.50) | 0.05 (−0.20 to 0.30) |",
     ):  # fmt: skip
         assert part in page
