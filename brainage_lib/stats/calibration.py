@@ -7,10 +7,10 @@ import os
 
 import pandas as pd
 
-from brainage_lib.errors import BadInput
-from brainage_lib.files import read_json, write_json
+from brainage_lib.files import write_json
 from brainage_lib.stats.bias import fit_bias
 from brainage_lib.stats.conformal import COVERAGE, conformal_half_width, local_half_width
+from brainage_lib.stats.model_file import read_versioned
 from brainage_lib.stats.reliability import reliability
 from brainage_lib.stats.stacking import Stacked
 from brainage_lib.stats.tested import SMALL
@@ -97,12 +97,4 @@ def load_calibration_json(path: str | os.PathLike) -> dict:
     BadInput
         The file is not of this kind or version.
     """
-    try:
-        content = read_json(path)
-    except (OSError, ValueError) as error:
-        raise BadInput(str(path), [f"cannot be read: {error}"]) from None
-    if not isinstance(content, dict) or content.get("version") != VERSION:
-        raise BadInput(
-            str(path), [f"not a calibration of version {VERSION}; write it again by chapter 06"]
-        )
-    return content["calibration"]
+    return read_versioned(path, "calibration", VERSION)["calibration"]

@@ -52,15 +52,32 @@ def load_model_json(path: str | os.PathLike) -> dict:
     BadInput
         The file is not of this kind or version.
     """
+    return read_versioned(path, "stacking model", VERSION)["models"]
+
+
+def read_versioned(path: str | os.PathLike, kind: str, version: int) -> dict:
+    """Read a JSON file of this room that says its version.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What it should be, for the error.
+    version : int
+
+    Raises
+    ------
+    BadInput
+        It cannot be read, or is of another version.
+    """
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
         raise BadInput(str(path), [f"cannot be read: {error}"]) from None
-    if not isinstance(content, dict) or content.get("version") != VERSION:
-        raise BadInput(
-            str(path), [f"not a stacking model of version {VERSION}; write it again by chapter 06"]
-        )
-    return content["models"]
+    if not isinstance(content, dict) or content.get("version") != version:
+        finding = f"not a {kind} of version {version}; write it again by chapter 06"
+        raise BadInput(str(path), [finding])
+    return content
 
 
 def stacked_age(fits: dict, model: str, rows: pd.DataFrame) -> np.ndarray:
