@@ -144,23 +144,24 @@ def results_table(run: Run, recorded: Path) -> str:
         without a network) has the error of its predictions in the row of T.
     """
     demo = read_table(run.path("stacking", "table1.csv"), TABLE1)
-    columns = {"Paper (2,851 scans)": _cells(paper_table1())}
+    columns = {"Paper": paper_table1()}
     for path in sorted(recorded.glob("*/card.json")):
         real, name = Recorded(path.parent), f"Recorded {path.parent.name}, sound mode"
         table, single = (real.table(each, mode="sound") for each in ("table1", "networks"))
         stacked = [] if table is None else list(dict.fromkeys(table["recipe"]))
         for recipe in stacked:
             rows = table[(table["recipe"] == recipe) & _headline(table, "sound")]
-            columns[f"{name}, recipe {recipe}"] = _cells(rows)
+            columns[f"{name}, recipe {recipe}"] = rows
         for recipe in [] if single is None else dict.fromkeys(single["recipe"]):
             if recipe not in stacked:
                 rows = choose(single, recipe=recipe, net="T").iloc[:1]
-                columns[f"{name}, {recipe}"] = _cells(rows.rename(columns={"net": "model"}))
+                columns[f"{name}, {recipe}"] = rows.rename(columns={"net": "model"})
     for mode in ("paper", "sound"):
-        columns[f"Demo, simulated, {mode} mode"] = _cells(demo[_headline(demo, mode)])
-    head = ["Model", *columns]
-    lines = [_line(head), _line([":--", *["--:"] * len(columns)])]
-    lines += [_line([model, *(cells[model] for cells in columns.values())]) for model in MODELS]
+        columns[f"Demo, simulated, {mode} mode"] = demo[_headline(demo, mode)]
+    head = [f"{name} ({int(rows['n_scans'].iloc[0]):,} scans)" for name, rows in columns.items()]
+    lines = [_line(["Model", *head]), _line([":--", *["--:"] * len(columns)])]
+    cells = [_cells(rows) for rows in columns.values()]
+    lines += [_line([model, *(column[model] for column in cells)]) for model in MODELS]
     return "\n".join(lines)
 
 

@@ -35,7 +35,7 @@ def accuracy_page(folder: Path) -> str:
         pd.read_csv(folder / f"{name}.csv") for name in names
     )
     projects = [name.removeprefix("low_") for name in levers if name.startswith("low_")]
-    parts = [_answer(levers, choosing, projects), _levers(levers, projects)]
+    parts = [_answer(levers, choosing, projects, studies), _levers(levers, projects)]
     parts.append(_choosing(choosing))
     if (folder / "screen.csv").is_file():
         parts.append("## What else was tried\n\n" + _screen(pd.read_csv(folder / "screen.csv")))
@@ -107,7 +107,9 @@ def _range(card: Mapping[str, Any]) -> str:
     return "–".join(map(str, card["age_range"])) if card["age_range"] else "not told"
 
 
-def _answer(levers: pd.DataFrame, choosing: pd.DataFrame, projects: list[str]) -> str:
+def _answer(
+    levers: pd.DataFrame, choosing: pd.DataFrame, projects: list[str], studies: pd.DataFrame
+) -> str:
     (best,) = levers[levers["recipe"] == choosing["best"].iloc[0]].to_dict("records")
     printed = choose(paper_table3(), model="TAS").set_index("project")["mae"]
     told = []
@@ -120,8 +122,21 @@ def _answer(levers: pd.DataFrame, choosing: pd.DataFrame, projects: list[str]) -
         f"**Answer.** Best is the {best['recipe'].removeprefix('network: ')}: MAE "
         f"{_with_interval(best['mae'], best['mae_low'], best['mae_high'])} years on "
         f"{best['n_scans']} scans of {best['n_participants']} people, age SD "
-        f"{best['mae'] / best['mae_over_sd']:.1f}, R² {best['r2']:.3f} ({by_study}).\n"
+        f"{best['mae'] / best['mae_over_sd']:.1f}, R² {best['r2']:.3f} ({by_study})."
+        f"{_strangers(studies, best['recipe'])}\n"
     )
+
+
+def _strangers(studies: pd.DataFrame, recipe: str) -> str:
+    """Say what the same recipe errs by where nobody of the study was learned from."""
+    rows = studies[studies["recipe"] == recipe].to_dict("records")
+    if not rows:
+        return ""
+    told = " and ".join(
+        f"{_with_interval(row['mae'], row['mae_low'], row['mae_high'])} years on {row['tested']}"
+        for row in rows
+    )
+    return f" **Kept from a whole study, the same recipe errs by {told}**: a scan of yours is such."
 
 
 def _levers(levers: pd.DataFrame, projects: list[str]) -> str:

@@ -25,8 +25,8 @@ def announcement(simulated: bool, projects: Sequence[str]) -> str:
     """
     if simulated:
         return (
-            "Simulated scans: these pages show that every step works; "
-            "their numbers say nothing about real brains."
+            "Simulated scans: what this run computed shows that every step works and says "
+            "nothing about real brains. What is marked as recorded comes from real scans."
         )
     names = list(dict.fromkeys(projects))
     if len(names) > 4:

@@ -55,6 +55,14 @@ def test_the_best_row_is_told_first_beside_the_papers_numbers(folder):
     assert "4.17" in answer
     assert "CoRR 3.00 (2.00–4.00), the paper prints" in answer
     assert "Mine 9.00 (8.00–9.90))" in answer
+    assert "Kept from a whole study" not in answer
+
+
+def test_the_answer_says_what_the_best_row_errs_by_on_a_study_it_never_saw(folder):
+    studies = pd.read_csv(folder / "studies.csv").assign(recipe="network: small")
+    studies.to_csv(folder / "studies.csv", index=False)
+    answer = accuracy_page(folder).splitlines()[0]
+    assert "the same recipe errs by 8.00 (7.10–8.90) years on IXI**" in answer
 
 
 def test_registering_again_is_told_where_it_was_measured(folder):
