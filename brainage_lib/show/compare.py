@@ -109,7 +109,7 @@ def three_columns(
         ],
         columns=[*by, "measure", "source", "value", "low", "high", "n_scans"],
     )
-    small = "Small print: 95 % interval; n counts scans. "
+    small = _small_print(long, any("n" in column for column in cells))
     said = _of_recording(sources, recorded_source)
     return Table(
         title,
@@ -119,6 +119,13 @@ def three_columns(
         name,
         frame,
     )
+
+
+def _small_print(long: pd.DataFrame, counted: bool) -> str:
+    """Say what stands in small print beside the numbers, if anything does."""
+    said = ["Small print: 95 % interval"] if long["low"].notna().any() else []
+    said += ["n counts scans"] if counted else []
+    return "; ".join(said) + ". " if said else ""
 
 
 def _sources(

@@ -103,7 +103,8 @@ def test_the_readme_has_a_column_for_each_recorded_recipe(accept, tmp_path):
     write_table(networks, real / "networks.csv", RECORDED["networks"])
     head, _, *lines = accept.results_table(run, tmp_path / "recorded").splitlines()
     assert [cell.strip() for cell in head.split("|")[3:5]] == [
-        "Recorded oas1, sound mode, recipe paper", "Recorded oas1, sound mode, linear-svr",
+        "Recorded oas1, sound mode, recipe paper (50 scans)",
+        "Recorded oas1, sound mode, linear-svr (50 scans)",
     ]  # fmt: skip
     cells = {line.split("|")[1].strip(): line.split("|") for line in lines}
     assert cells["TA"][3].strip() == "8.00 (7.00–9.00), R² 0.900"
