@@ -78,7 +78,9 @@ show.table(
         "best_epoch": ("Kept epoch", "", 0),
         "validation_mae": ("Validation MAE", "years", 2),
     },
-    title=f"{len(trained)} trainings",
+    title=f"{len(trained)} trainings kept epochs {trained['best_epoch'].min()} to "
+    f"{trained['best_epoch'].max()}, with {show.number(trained['validation_mae'].min())} to "
+    f"{show.number(trained['validation_mae'].max())} years on validation scans",
     caption="Validation scans are not test scans. In recipe paper they decide when training stops",
     source=run.source,
     name="trainings",

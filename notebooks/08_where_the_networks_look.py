@@ -85,8 +85,9 @@ show.table(
         "mass_outside": ("Map outside the brain", "share", 2),
         "outside": ("Image outside the brain", "share", 2),
     },
-    title="Slices of Fig. 4, and how much of each map lies outside the brain",
-    caption="MNI152 coordinates. A map that is alike everywhere has the share of the last column",
+    title=f"{show.percent(groups['mass_outside'].min())} to "
+    f"{show.percent(groups['mass_outside'].max())} of a group's map lie outside the brain",
+    caption="Slices of Fig. 4, MNI152 coordinates. A map that is alike everywhere has the share of the last column",
     source=run.source,
     name="attribution-groups",
 )

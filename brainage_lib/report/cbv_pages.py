@@ -112,7 +112,7 @@ def _card(mm: int, size: int, card: Mapping[str, Any]) -> str:
         "Reads": card["input"],
         "Gives": card["output"],
         "Scored on": card["scored_on"],
-        "Above the ceiling": "; ".join(card["above_ceiling"]) or "nowhere",
+        "Above the ceiling in what it bounds (R² beyond tissue)": "; ".join(card["above_ceiling"]) or "nowhere",
         "Licence": card["licence"],
         "What it is not": " ".join(card["not_for"]),
     }
@@ -238,4 +238,5 @@ def _interval(row: Mapping[str, float], name: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "—" if value is None else f"{value:.2f}".replace("-", "−")
+    # No sign before a zero.
+    return "—" if value is None else f"{value:z.2f}".replace("-", "−")

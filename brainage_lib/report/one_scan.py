@@ -27,6 +27,19 @@ HEADINGS = {
     "failed": "Failed; the next start tries again",
 }
 
+MEASURES = {
+    "brain_ml": (
+        "Brain in MNI152 space, where each is about as large as the template",
+        "{:.0f} ml",
+    ),
+    "contrast": ("Grey over white matter, brightness", "{:.2f}"),
+    "snr": ("White matter over its noise", "{:.0f}"),
+    "template_correlation": ("Correlation with the template", "{:.2f}"),
+    "edge_fraction": ("Share of the inner brain that is empty", "{:.1%}"),
+    "turn_degrees": ("Turned against the template, in steps of 10", "{:.0f} degrees"),
+}
+"""Words and format of the quality measures."""
+
 
 class Planes(Protocol):
     """A picture with its words: `show.Picture` has these fields."""
@@ -87,6 +100,7 @@ def scan_page(
         result=found.json(),
         lines=found.lines(),
         methods=methods(found),
+        measures=_measures(found),
         not_clinical=NOT_CLINICAL,
         style=_style(),
         # Nothing in it comes from outside.
@@ -96,6 +110,13 @@ def scan_page(
         planes_png=planes and _inline("image/png", planes.png),
         ages_svg=ages_svg and _inline("image/svg+xml", ages_svg),
     )  # fmt: skip
+
+
+def _measures(found: Prediction) -> list[tuple[str, str]]:
+    return [
+        (MEASURES[name][0], MEASURES[name][1].format(value) if np.isfinite(value) else "–")
+        for name, value in found.measures.items()
+    ]
 
 
 def _policy(viewer: Turnable | None) -> str:

@@ -62,7 +62,7 @@ def status(cards: Mapping[str, Mapping[str, Any]], trainings: Mapping[str, Seque
         )
     total = sum(card["seconds"] for card in cards.values())
     highest = max(card["peak_memory_mb"] for card in cards.values())
-    lines.append(f"| all | | {_duration(total)} | {highest:,} MB | |")
+    lines.append(f"| all chapters | | {_duration(total)} | {highest:,} MB | |")
     lines += [
         "",
         "Durations are those of the last execution; a step that was up to date was not repeated. "
@@ -73,10 +73,14 @@ def status(cards: Mapping[str, Mapping[str, Any]], trainings: Mapping[str, Seque
     ]
     for place, seconds in trainings.items():
         lines.append(f"| {place} | {len(seconds)} | {_duration(sum(seconds))} |")
+    if trainings:
+        epochs = sum(len(seconds) for seconds in trainings.values())
+        total = sum(sum(seconds) for seconds in trainings.values())
+        lines.append(f"| all networks | {epochs} | {_duration(total)} |")
     lines.append("")
     # Chapters that were executed at another time may have seen other versions.
     columns = {
-        "Code (commit)": lambda card: card["commit"],
+        "Code (commit; several where chapters ran at several times)": lambda card: card["commit"],
         "Machine": lambda card: card["machine"],
         "Profile, seed": lambda card: f"{card['profile']}, {card['seed']}",
         "Python": lambda card: card["python"],

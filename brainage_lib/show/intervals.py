@@ -134,7 +134,7 @@ def differences(
 
 
 def difference_sentence(row: pd.Series, unit: str = "years", digits: int = 2) -> str:
-    """Say which of two errs less, by how much, and of how many scans.
+    """Say which of two errs less, by how much, and of how many scans; or that it is not clear.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def difference_sentence(row: pd.Series, unit: str = "years", digits: int = 2) ->
     >>> row = pd.Series(dict(first="T", second="TA", difference=0.3, low=-0.1, high=0.7,
     ...                      n_scans=36))
     >>> difference_sentence(row, digits=1)
-    'TA errs 0.3 years less than T (95 % interval −0.1 to 0.7), n = 36 scans'
+    'No clear difference: TA errs 0.3 years less than T (95 % interval −0.1 to 0.7), n = 36 scans'
     """
     gain, low, high = row["difference"], row["low"], row["high"]
     winner, loser = row["second"], row["first"]
@@ -160,7 +160,8 @@ def difference_sentence(row: pd.Series, unit: str = "years", digits: int = 2) ->
     ends = interval(low, high, digits)
     span = f" (95 % interval {ends})" if ends else ""
     n = count(int(row["n_scans"]), "scan")
-    return f"{winner} errs {text} less than {loser}{span}, n = {n}"
+    unclear = "No clear difference: " if ends and low <= 0 <= high else ""
+    return f"{unclear}{winner} errs {text} less than {loser}{span}, n = {n}"
 
 
 _OVER = {

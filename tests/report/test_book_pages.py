@@ -39,7 +39,9 @@ def test_the_status_page_shows_every_version_when_chapters_saw_different_ones():
         {"01_a": card(), "02_b": card(versions={"torch": "2.13.1"}, commit="def5678")}, {}
     )
     assert "| torch | 2.13.0, 2.13.1 |" in text
-    assert "| Code (commit) | abc1234; def5678 |" in text
+    assert (
+        "| Code (commit; several where chapters ran at several times) | abc1234; def5678 |" in text
+    )
 
 
 def test_what_ran_for_the_recorded_run_is_told_by_recipe():

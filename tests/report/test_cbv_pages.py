@@ -50,7 +50,7 @@ def test_each_card_is_told_whole(folder):
                  "MIT", "Not a measurement. Not for diagnosis."):  # fmt: skip
         assert part in coarse
     assert "250 simulated scans" in fine
-    assert "| Above the ceiling | brain: too much |" in fine
+    assert "| Above the ceiling in what it bounds (R² beyond tissue) | brain: too much |" in fine
     assert "| brain: Spearman | 0.61 | — | — | 0.70 |" in coarse
     for block in text.split("\n\n"):
         rows = [line for line in block.splitlines() if line.startswith("|")]

@@ -54,7 +54,8 @@ def test_the_page_says_what_must_be_said(made):
     page = scan_page(found, planes, show.age_among(*where))
     for text in (
         f"{found.predicted_age:.1f} years", "Not for clinical use", found.asked["sha256"],
-        "split conformal", found.versions["torch"], "simulated scans", "template_correlation",
+        "split conformal", found.versions["torch"], "simulated scans",
+        "Correlation with the template",
     ):  # fmt: skip
         assert text in page
     assert page.count('src="data:image/') == 2
