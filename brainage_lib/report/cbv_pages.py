@@ -112,7 +112,8 @@ def _card(mm: int, size: int, card: Mapping[str, Any]) -> str:
         "Reads": card["input"],
         "Gives": card["output"],
         "Scored on": card["scored_on"],
-        "Above the ceiling in what it bounds (R² beyond tissue)": "; ".join(card["above_ceiling"]) or "nowhere",
+        "Above the ceiling in what it bounds (R² beyond tissue)": "; ".join(card["above_ceiling"])
+        or "nowhere",
         "Licence": card["licence"],
         "What it is not": " ".join(card["not_for"]),
     }

@@ -20,6 +20,7 @@ _HEADS = {
 }
 
 LEDGER_STYLE = """<style>
+.shown-ledger{container-type:inline-size}
 .shown-ledger table{width:100%;table-layout:fixed}
 .shown-ledger th,.shown-ledger td{box-sizing:border-box;text-align:left!important;
 white-space:normal!important;
@@ -37,7 +38,7 @@ align-items:center;font-size:.875em}
 border:1px solid currentColor;border-radius:.3em;padding:.25em .6em}
 .shown-filter button[aria-pressed=false]{opacity:.7;border-style:dashed;
 text-decoration:line-through}
-@media(max-width:700px){
+@container(max-width:60rem){
 .shown-ledger table,.shown-ledger tbody,.shown-ledger tr,.shown-ledger th,.shown-ledger td{
 display:block;width:auto}
 .shown-ledger thead{position:absolute;clip-path:inset(50%);height:1px;width:1px;overflow:hidden}

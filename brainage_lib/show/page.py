@@ -24,7 +24,12 @@ color:inherit!important;padding:0!important}
 .shown img,.bd-content div.cell_output .shown img{display:block;max-width:100%;height:auto;
 margin:0;padding:0!important;background:#000!important}
 .shown-drawing svg{display:block;max-width:100%;height:auto;margin:auto}
-.shown-scroll{overflow-x:auto;container-type:inline-size}
+.shown-scroll{overflow-x:auto;container-type:inline-size;
+--page:var(--pst-color-background,Canvas);background:
+linear-gradient(to right,var(--page) 40%,transparent) left/3em 100% no-repeat local,
+linear-gradient(to left,var(--page) 40%,transparent) right/3em 100% no-repeat local,
+linear-gradient(to right,rgba(128,128,128,.45),transparent) left/1em 100% no-repeat scroll,
+linear-gradient(to left,rgba(128,128,128,.45),transparent) right/1em 100% no-repeat scroll}
 .shown table{border-collapse:collapse;font-size:.875em;font-variant-numeric:tabular-nums;
 line-height:1.4;margin:0;width:auto;display:table;color:inherit}
 .shown caption{caption-side:top;padding:0 0 .4em;color:inherit;text-align:left}
@@ -34,8 +39,7 @@ border-bottom:1px solid rgba(128,128,128,.35);text-align:right;vertical-align:to
 background:none;color:inherit;white-space:nowrap}
 .shown th{font-weight:600}
 .shown tbody th,.shown .words{text-align:left;white-space:normal}
-.shown-scroll tbody th[scope=row]{position:sticky;left:0;z-index:1;
-background:var(--pst-color-background,Canvas)}
+.shown-scroll tbody th[scope=row]{position:sticky;left:0;z-index:1;background:var(--page)}
 .shown th[scope=colgroup]{text-align:center;border-left:1px solid rgba(128,128,128,.35)}
 .shown th[scope=rowgroup][colspan]{padding-top:1em}
 .shown thead th{white-space:normal;vertical-align:bottom}
@@ -46,7 +50,8 @@ text-decoration:underline;cursor:pointer}
 </style>"""
 """Style of all that is shown. It travels with each figure, so that a figure is whole wherever its
 HTML is put. The text of charts takes the page's own colour, and the white box that the theme puts
-behind outputs on dark pages is taken away."""
+behind outputs on dark pages is taken away. A table that goes on beyond its box has a shadow on that
+side: the page's colour, which moves with the table, uncovers it."""
 
 
 @dataclass(frozen=True)
