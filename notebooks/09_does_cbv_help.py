@@ -18,7 +18,7 @@
 #
 # **Question.** AICBV is computed from the T1w. Does it lower the error by more than any other second network would?
 #
-# **Answer.** {glue:text}`verdict:`. {glue:text}`recorded:`.
+# **Answer.** {glue:text}`verdict:`. {glue:text}`rungs:`. {glue:text}`recorded:`.
 
 # %% tags=["parameters"]
 run = "demo"
@@ -203,6 +203,8 @@ said = show.NO_RECORDING
 if real is not None:
     said = f"In the recorded run ({recorded.words(kind)}): {stats.ladder_verdict(real)}"
 show.glue_number("recorded", said)
+missing = show.listed(list(rungs.loc[~computed, "rung"]))
+show.glue_number("rungs", f"Not run here: {missing}" if missing else "All controls were run")
 show.glue_number("smallest", stats.detectable_sentence(power, power["over"].iloc[-1]))
 show.glue_number("paper_gain", f"{100 * share:.1f} %")
 show.glue_number("needed", show.count(stats.scans_needed(share), "scan"))
