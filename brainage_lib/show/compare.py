@@ -113,7 +113,7 @@ def three_columns(
     said = _of_recording(sources, recorded_source)
     return Table(
         title,
-        captioned(f"{small}{caption.rstrip('. ')}{said}", source),
+        captioned(f"{small}{caption.rstrip('. ')}{said}", _data(sources, source, recorded_source)),
         f"Table by {', '.join(by.values())}: paper, recorded run and this run in columns",
         long,
         name,
@@ -146,6 +146,17 @@ def _of_recording(sources: Sources, recorded_source: str) -> str:
     if recorded is None:
         return f". {NO_RECORDING}" if recorded_source else ""
     return f". {WHY_HIDDEN}" if "hidden" in recorded and recorded["hidden"].any() else ""
+
+
+def _data(sources: Sources, source: str, recorded_source: str) -> str:
+    """Say whose scans each column is of; one column needs no name."""
+    told = {
+        "paper": "the paper's own scans",
+        "recorded": f"{recorded_source} (recorded run)",
+        "this run": f"{source} (this run)",
+    }
+    there = [place for place, frame in sources.items() if frame is not None and len(frame)]
+    return source if there == ["this run"] else "; ".join(told[place] for place in there)
 
 
 def _heads(source: str, recorded_source: str) -> dict[str, str]:
