@@ -30,6 +30,9 @@ from brainage_lib.tables import MODELS
 FITTED_ON = {"paper": ("in-sample", "validation"), "sound": ("out-of-fold",)}
 """Which rows the stacking is fitted on, by mode."""
 
+FLAT = 0.1
+"""Years of SD below which a network's ages are warned of: no trained one comes near."""
+
 
 @dataclass(frozen=True)
 class Stacked:
@@ -98,6 +101,7 @@ def stack(predictions: pd.DataFrame, models: Sequence[str] = MODELS) -> Stacked:
     nets = [net for net in NETS if any(net in MODEL_TERMS[model] for model in models)]
     inputs = widen(_with_all(predictions, nets, warnings), nets)
     for (recipe, mode), block in inputs.groupby(["recipe", "mode"], sort=False):
+        warnings += _flat(recipe, mode, block, nets)
         split = _paper_fits if mode == "paper" else _sound_fits
         for fitted_on, fold, fitting, predicted in split(recipe, block, warnings):
             for model in models:
@@ -122,6 +126,17 @@ def stack(predictions: pd.DataFrame, models: Sequence[str] = MODELS) -> Stacked:
         coefficients=_ordered(pd.concat(coefficients)),
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _flat(recipe: str, mode: str, block: pd.DataFrame, nets: list[str]) -> list[str]:
+    """Warn of networks that say nearly the same of everyone."""
+    spreads = {net: block.groupby("fold")[net].std().max() for net in nets}
+    return [
+        f"{recipe}, {mode} mode: what {net} says of people differs by {spread:.2g} years (SD); it "
+        "has learned nothing, and the regression blows up what is left"
+        for net, spread in spreads.items()
+        if 0 < spread < FLAT
+    ]
 
 
 def evaluated(stacked: Stacked) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:

@@ -204,6 +204,15 @@ def test_missing_predictions_of_a_are_named(make_sound):
     assert "no row with net A" in message
 
 
+def test_a_network_that_learned_nothing_is_warned_of(make_sound):
+    predictions = make_sound(n=60, patients=0)
+    assert not any("learned nothing" in warning for warning in stack(predictions).warnings)
+    a = predictions["net"] == "A"
+    predictions.loc[a, "predicted_age"] = 50 + predictions.loc[a, "predicted_age"] / 1e5
+    (warning,) = (w for w in stack(predictions).warnings if "learned nothing" in w)
+    assert "sound mode: what A says of people differs by 0.0002" in warning
+
+
 def test_a_person_tested_in_two_folds_is_refused(make_sound):
     predictions = make_sound(n=60, patients=0)
     moved = predictions["scan_id"].isin(["s00000", "s00001"])
