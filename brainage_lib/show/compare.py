@@ -156,7 +156,9 @@ def _data(sources: Sources, source: str, recorded_source: str) -> str:
         "this run": f"{source} (this run)",
     }
     there = [place for place, frame in sources.items() if frame is not None and len(frame)]
-    return source if there == ["this run"] else "; ".join(told[place] for place in there)
+    if set(there) <= {"this run"}:
+        return source
+    return "; ".join(told[place] for place in there)
 
 
 def _heads(source: str, recorded_source: str) -> dict[str, str]:

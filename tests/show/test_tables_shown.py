@@ -253,3 +253,16 @@ def test_ledger_says_whether_there_is_a_recorded_run(everything):
     page = BeautifulSoup(shown.html(), "html.parser")
     assert "Recorded run" in page.thead.text
     assert "Recorded run: real scans, oas1." in shown.caption
+
+
+def test_caption_names_whose_scans_each_column_is_of():
+    rows = pd.DataFrame({"model": ["T"], "mae": [4.0]})
+    how = dict(by={"model": "Model"}, measures={"mae": ("MAE", "years")}, title="t", caption="c",
+               source="made up", name="n", recorded_source="real scans")  # fmt: skip
+    beside = show.three_columns(rows, rows, rows, **how).caption
+    assert beside.endswith(
+        "Data: the paper's own scans; real scans (recorded run); made up (this run)."
+    )
+    assert show.three_columns(None, None, rows, **how).caption.endswith("Data: made up.")
+    # A table without a row is still one of this run.
+    assert show.three_columns(None, None, rows[:0], **how).caption.endswith("Data: made up.")
