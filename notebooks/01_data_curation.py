@@ -82,11 +82,14 @@ show.table(
 )
 
 # %%
+diagnoses = data.count_diagnoses(manifest)
+ill = diagnoses[diagnoses["diagnosis"] != "control"]
 show.table(
-    data.count_diagnoses(manifest),
+    diagnoses,
     by={"project": "Study", "diagnosis": "Diagnosis"},
     columns={"n_scans": ("Scans", "", 0), "n_participants": ("People", "", 0)},
-    title="Scans and people by diagnosis",
+    title=f"{ill['n_scans'].sum()} of {show.count(len(manifest), 'scan')} are of people with a "
+    f"diagnosis, in {show.count(ill['project'].nunique(), 'study', 'studies')}",
     caption="Diagnoses in the words of each study",
     source=run.source,
     name="diagnoses",

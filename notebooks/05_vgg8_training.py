@@ -48,15 +48,19 @@ network
 # At 1 mm it has {glue:text}`large:`. The recipe *paper* trains this network as the paper prints. The recipe *sound*, where a run has it, is ours: a network without dense layers that sees each scan placed and lit otherwise every time, and keeps a moving average of its weights.
 
 # %%
+described = cohort.describe_networks(settings)
+unprinted = described.loc[described["printed"] == "not printed", "setting"]
 show.table(
-    cohort.describe_networks(settings),
+    described,
     by={"setting": "Setting"},
     columns={
         "printed": "Paper prints",
         **{recipe: f"Recipe {recipe}, this run" for recipe in settings.recipes},
     },
-    title="What the paper prints of its training, and what this run does",
-    caption=f"Grid of {settings.grid_mm} mm; the sound mode alone is trained with other recipes "
+    title=f"{len(unprinted)} of {len(described)} settings are not printed: "
+    + show.listed([name[:1].lower() + name[1:] for name in unprinted]),
+    caption="What the paper prints of its training, and what this run does. "
+    f"Grid of {settings.grid_mm} mm; the sound mode alone is trained with other recipes "
     "than the paper's",
     source=run.source,
     name="network",
@@ -70,8 +74,8 @@ show.table(
 # %%
 trained = cohort.fit_networks(run)
 show.table(
-    trained,
-    by={"recipe": "Recipe", "mode": "Mode", "net": "Network", "seed": "Seed", "fold": "Fold"},
+    trained.assign(kind=trained["recipe"] + " recipe, " + trained["mode"] + " mode"),
+    by={"kind": "Recipe and mode", "net": "Network", "seed": "Seed", "fold": "Fold"},
     columns={
         "n_train": ("Training scans", "", 0),
         "epochs": ("Epochs", "", 0),

@@ -208,7 +208,14 @@ else:
             "learned_mae": ("MAE on scans that it learned", "years", 1),
             "guess_mae": ("MAE of their median age", "years", 1),
         },
-        title="Networks of shuffled ages: what they know by heart",
+        title="On shuffled ages that it learned, "
+        + show.listed(
+            [
+                f"{row.net} errs by {show.number(row.learned_mae, 1)} years (their median by "
+                f"{show.number(row.guess_mae, 1)})"
+                for row in shuffled.itertuples()
+            ]
+        ),
         caption="One that errs no less than the median has not even learned its scans: the test "
         "then says little more than that of random weights",
         source=run.source,
@@ -227,13 +234,18 @@ show.trials_table(table, words, source=run.source)
 show.cascades(pd.concat([found.steps for found in trials]), words, source=run.source)
 
 # %%
-agreement = pd.concat([explain.method_agreement(s, looks) for s in samples.values()])
+agreement = pd.concat(
+    [explain.method_agreement(sample, looks) for sample in samples.values()], ignore_index=True
+)
+alike = agreement.loc[agreement["similarity"].idxmax()]
 show.table(
     agreement,
     by={"net": "Network", "one": "Method", "other": "and"},
     columns={"similarity": ("Rank correlation", "−1 to 1", 2), "n_scans": ("Scans", "", 0)},
-    title="Methods that ask the same network for the same scans",
-    caption="Absolute maps smoothed to 16 mm, within the brain",
+    title=f"Most alike are {alike['one']} and {alike['other']} ({alike['net']}): "
+    f"{show.number(alike['similarity'])}",
+    caption="Methods that ask the same network for the same scans: absolute maps smoothed to "
+    "16 mm, within the brain",
     source=run.source,
     name="method-agreement",
 )

@@ -95,8 +95,9 @@ show.three_columns(
         "gain_over_tissue": show.Measure("Gain over T + M", "years"),
         "error_correlation": show.Measure("Correlation with errors of T"),
     },
-    title="Every rung is T with one second network",
-    caption="Gain: MAE of the other minus MAE of the rung. X and P are means of ten draws",
+    title="MAE, years: "
+    + show.listed([f"{row.rung} {show.number(row.mae)}" for row in rungs[computed].itertuples()]),
+    caption="Every rung is T with one second network. Gain: MAE of the other minus MAE of the rung. X and P are means of ten draws",
     source=run.source,
     name="ladder",
 )
@@ -128,7 +129,10 @@ show.table(
         "gain_over_t": show.Measure("Gain of T + A over T", "years"),
         "gain_over_t_p_holm": show.Measure("p, Holm", p=True),
     },
-    title=f"The gain by AICBV in {show.count(len(fits), 'fit')}",
+    title="The gain by AICBV: "
+    + show.listed(
+        [f"{show.number(row.gain_over_t)} years ({row.mode})" for row in fits.itertuples()]
+    ),
     caption="MAE of T minus MAE of T + A, 95 % interval; n counts test scans",
     source=run.source,
     name="ladder_fits",

@@ -40,6 +40,7 @@ from brainage_lib.show.intervals import (
     intervals,
 )
 from brainage_lib.show.ledger import Ledger, ledger_table
+from brainage_lib.show.maps import gradcam_by_decade, maps_by_method
 from brainage_lib.show.networks import (
     cbv_scores,
     generator_curve,
@@ -50,8 +51,6 @@ from brainage_lib.show.page import Drawing, Picture, Shown
 from brainage_lib.show.pictures import (
     cbv_maps,
     contact_sheet,
-    gradcam_by_decade,
-    maps_by_method,
     scan_steps,
 )
 from brainage_lib.show.pipeline import pipeline

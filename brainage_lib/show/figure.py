@@ -30,7 +30,7 @@ TEMPLATE = go.layout.Template(
         "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": _AXIS,
         "yaxis": _AXIS,
-        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+        "margin": {"l": 8, "r": 20, "t": 12, "b": 8},
         "legend": {
             "orientation": "h",
             "yref": "container",
@@ -52,6 +52,14 @@ CONFIG = {"responsive": True, "displayModeBar": False, "displaylogo": False}
 """Without plotly's buttons: they would sit inside an element that counts as one picture."""
 
 HEIGHT = 420
+
+_BREAK_TITLES = (
+    "if(place.clientWidth<480)for(var k in f.layout)if(/^xaxis/.test(k)){"
+    "var t=f.layout[k].title;"
+    "if(t&&t.text)t.text=t.text.replace(/(.{8,18}) (?=\\S)/g,'$1<br>')}"
+)
+"""Plotly breaks no lines: on a phone an axis's title would run over the edge, or over the next
+panel's."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +104,9 @@ class Figure(Shown):
             'style="width:100%;height:100%"></div></div>'
             "<script>(function(){var place=document.currentScript.previousElementSibling"
             f".firstElementChild,f={code};"
-            "function draw(){Plotly.newPlot(place,f.data,f.layout,f.config)}"
+            "function draw(){"
+            f"{_BREAK_TITLES}"
+            "Plotly.newPlot(place,f.data,f.layout,f.config)}"
             'window.Plotly?draw():window.addEventListener("load",draw)})()</script>'
             "<noscript>The chart needs JavaScript; its numbers are linked below.</noscript>"
         )

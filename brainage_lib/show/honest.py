@@ -40,11 +40,11 @@ def inflation_table(found: pd.DataFrame, *, source: str) -> Table:
         by={"what": "What flatters", "mode": "Mode", "model": "Model"},
         columns={
             "measured": "Measure",
-            "rows": "Honest / flattered rows",
-            "sizes": "n, honest / flattered",
+            "inflation": Measure("Inflation"),
             "honest": Measure("Honest"),
             "flattered": Measure("Flattered"),
-            "inflation": Measure("Inflation"),
+            "sizes": "n, honest / flattered",
+            "rows": "Honest / flattered rows",
         },
         title=_largest(found),
         caption="Inflation: by how much the flattered figure looks better, with its 95 % interval "
@@ -232,6 +232,7 @@ def guess_table(guesses: pd.DataFrame, networks: pd.DataFrame, *, source: str) -
     spread = guesses.groupby(["mode"])["age_sd"].first()
     nets["mae_over_sd"] = nets["mae"] / nets["mode"].map(spread)
     rows = pd.concat([said, nets], ignore_index=True)
+    rows["recipe"] = "recipe " + rows["recipe"]
     modes = list(nets["mode"])
     mode = "sound" if "sound" in modes else modes[0]
     best, least = (part.loc[part["mode"] == mode, "mae"].min() for part in (nets, guesses))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -90,7 +92,10 @@ def intervals(
         title=title,
         caption=f"Dot: {axis}; line: 95 % interval. {caption}",
         alt=f"Dots with intervals, {axis}.{about} "
-        + "; ".join(f"{place}: {text}" for place, text in zip(names, texts, strict=True)),
+        + "; ".join(
+            f"{place.replace('<br>', ' ')}: {text}"
+            for place, text in zip(names, texts, strict=True)
+        ),
         data=rows[kept],
         source=source,
         name=name,
@@ -240,7 +245,8 @@ def _labels(rows: pd.DataFrame, label: str) -> pd.Series:
     names = rows[label].astype(str)
     if "n_scans" in rows and rows["n_scans"].nunique() > 1:
         names = names + [f" (n = {int(n):,})" for n in rows["n_scans"]]
-    return names
+    # Plotly breaks no lines, and a phone leaves a label half of its width.
+    return names.map(lambda name: "<br>".join(textwrap.wrap(name, 30, break_long_words=False)))
 
 
 def _texts(rows: pd.DataFrame, value: str, low: str, high: str, digits: int) -> pd.Series:

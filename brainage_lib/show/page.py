@@ -39,6 +39,8 @@ border-bottom:1px solid rgba(128,128,128,.35);text-align:right;vertical-align:to
 background:none;color:inherit;white-space:nowrap}
 .shown th{font-weight:600}
 .shown tbody th,.shown .words{text-align:left;white-space:normal}
+.shown td.words{min-width:7em}
+.shown td.long{min-width:12em}
 .shown-scroll tbody th[scope=row]{position:sticky;left:0;z-index:1;background:var(--page)}
 .shown th[scope=colgroup]{text-align:center;border-left:1px solid rgba(128,128,128,.35)}
 .shown th[scope=rowgroup][colspan]{padding-top:1em}

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure as Canvas
 
 from brainage_lib.show.brain import CUTS, VIEWS, Sheet, cut, frame, grey_window, oriented
 from brainage_lib.show.colours import MODEL_COLOURS, NEUTRAL
+from brainage_lib.show.maps import MAP_COLOURS
 from brainage_lib.show.page import Picture
-from brainage_lib.show.pictures import CBV_COLOURS, MAP_COLOURS
+from brainage_lib.show.pictures import CBV_COLOURS
 
 OUTLINE = "#ffd700"
 
@@ -63,6 +64,8 @@ def scan_planes(
             rows.append({"row": words.replace("\n", " "), "view": view, "at_mm": piece.at})
         if colours == CBV_COLOURS:
             sheet.bar(row, 1, colours, limits, "ml/100 ml")
+        if over is not None:
+            sheet.bar(row, 1, MAP_COLOURS, (0, 1), "Grad-CAM / largest")
     told = ", ".join(layer[0].replace("\n", " ") for layer in layers)
     return Picture(
         "The scan as the networks read it",

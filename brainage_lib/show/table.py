@@ -47,6 +47,10 @@ class Measure(NamedTuple):
 WORDS = ' class="words"'
 """Left-aligned, unlike numbers."""
 
+LONG = 40
+"""Letters from which on a cell of words is given room: as narrow as its longest word, it would be
+ten lines high."""
+
 
 @dataclass(frozen=True, repr=False)
 class Table(Shown):
@@ -147,6 +151,8 @@ def _wordy(values: pd.DataFrame) -> list[bool]:
 def _cell(text: str, wordy: bool) -> str:
     first, _, small = str(text).partition("\n")
     words = WORDS if wordy or first[:1].isalpha() else ""
+    if words and len(first) >= LONG:
+        words = ' class="words long"'
     second = f"<small>{html.escape(small)}</small>" if small else ""
     return f"<td{words}>{html.escape(first)}{second}</td>"
 

@@ -216,8 +216,8 @@ def statements_table(
                 "n": NOTHING if pd.isna(row["n_scans"]) else str(row["n_scans"]),
             }
         )
-    columns = {"method": "Method", "value": "Measure", "null": "By chance", "p": "p",
-               "n": "Scans", "outcome": "Outcome"}  # fmt: skip
+    columns = {"method": "Method", "outcome": "Outcome", "value": "Measure", "null": "By chance",
+               "p": "p", "n": "Scans"}  # fmt: skip
     wide = pd.DataFrame(rows, columns=["net", "statement", *columns])
     counts = statements["outcome"].value_counts()
     said = ", ".join(f"{name} {n}" for name, n in counts.items())

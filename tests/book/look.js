@@ -27,6 +27,18 @@
     const box = chart.getBoundingClientRect();
     return box.width > 50 && box.height > 50 && chart.querySelector(".main-svg") !== null;
   };
+  // Words that reach over the edge of their chart, or axis titles over each other.
+  const cut = (chart) => {
+    const edge = chart.getBoundingClientRect();
+    const words = [...chart.querySelectorAll(".main-svg text")].filter((e) => e.textContent.trim());
+    const boxes = (found) => found.map((word) => [word.textContent, word.getBoundingClientRect()]);
+    const titles = boxes(words.filter((e) => /^x\d*title$/.test(e.classList[0])));
+    const over = boxes(words).filter(([, b]) => b.left < edge.left - 2 || b.right > edge.right + 2);
+    const above = titles.filter(([, b], at) =>
+      titles.some(([, c], other) => other < at && Math.abs(b.top - c.top) < 5 &&
+        b.left < c.right && c.left < b.right));
+    return [...over, ...above].map(([text]) => text);
+  };
   const chartWords = all(".plotly-graph-div .xtick text, .plotly-graph-div .legendtext");
   return {
     title: document.title,
@@ -50,6 +62,7 @@
     unread: chartWords
       .filter((word) => contrast(word.closest("figure") || word, getComputedStyle(word).fill) < 3)
       .map((word) => word.textContent),
+    cut: all(".plotly-graph-div").flatMap(cut),
     bannerContrast: all(".bd-header-announcement__content").map((element) =>
       contrast(element, getComputedStyle(element).color),
     )[0],

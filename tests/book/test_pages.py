@@ -111,6 +111,11 @@ def test_nothing_is_wider_than_a_phone(phone):
     assert told(phone, "overflow") == {}
 
 
+@pytest.mark.parametrize("mode", ["light", "phone"])
+def test_no_word_of_a_chart_is_cut_off(mode, request):
+    assert told(request.getfixturevalue(mode), "cut") == {}
+
+
 def test_each_chapter_offers_its_notebook_and_its_script(light, chapters, site, root):
     for page in chapters:
         links = {url.rsplit(".", 1)[1]: url for url in light[page].seen["downloads"]}

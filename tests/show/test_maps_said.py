@@ -24,6 +24,28 @@ def test_the_caption_of_figure_4_says_how_finely_the_maps_can_see():
     assert figure.caption.endswith("Data: simulated scans.")
 
 
+def test_the_title_of_figure_4_says_by_how_much_the_networks_overlap():
+    def group(start):
+        top = np.zeros((6, 8, 6), np.float32)
+        top[2:4, start : start + 2, 2:4] = 1
+        return SimpleNamespace(n_scans=3, top=top, slices=(2, 3, 2))
+
+    brains = dict.fromkeys(["20–30", "30–40"], np.ones((6, 8, 6)))
+    maps = {
+        "T": {"20–30": group(3), "30–40": group(3)},
+        "A": {"20–30": group(3), "30–40": group(4)},
+    }
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    figure = show.gradcam_by_decade(brains, maps, affine, source="simulated scans")
+    assert figure.title == (
+        "The highest fifths of T (T1w) and A (AICBV) overlap by 0.50 to 1.00, in 2 groups of ten "
+        "years (n = 6 scans)"
+    )
+    del maps["A"]
+    alone = show.gradcam_by_decade(brains, maps, affine, source="simulated scans")
+    assert alone.title.startswith("Where T (T1w) looks, in 2 groups")
+
+
 def test_maps_in_half_precision_are_averaged_without_overflow():
     volume = np.full((40, 40, 40), 50, np.float16)
     picture = show.cbv_maps(volume, volume, np.diag([4.0, 4.0, 4.0, 1.0]), source="real scans")
