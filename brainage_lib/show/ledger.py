@@ -45,6 +45,8 @@ display:block;width:auto}
 .shown-ledger tr[data-verdict]{margin-bottom:1em}
 .shown-ledger td[data-head]::before{content:attr(data-head) ": ";font-weight:600}
 }
+@media print{.shown-ledger table{font-size:.875em}.shown-filter{display:none}
+.shown-ledger tr[data-verdict]{break-inside:avoid}}
 </style>"""
 
 # Shows the rows whose verdict is pressed and whose text holds what is sought.

@@ -48,7 +48,9 @@ background:none;color:inherit;white-space:nowrap}
 .shown small{display:block;font-size:.86em}
 .shown-save{font:inherit;color:inherit;background:none;border:0;padding:.2em .4em;
 text-decoration:underline;cursor:pointer}
-@media print{.shown{break-inside:avoid}.shown-save{display:none}}
+@media print{.shown{break-inside:avoid}.shown-save{display:none}
+.shown-scroll{overflow:visible;background:none}.shown table{font-size:.72em}
+.shown th,.shown td{white-space:normal;padding:.2em .35em}.shown td.words{min-width:0}}
 </style>"""
 """Style of all that is shown. It travels with each figure, so that a figure is whole wherever its
 HTML is put. The text of charts takes the page's own colour, and the white box that the theme puts
