@@ -146,7 +146,8 @@ book() { # name of the run, further arguments
 }
 
 began=$SECONDS
-book local predictions.csv
+# As many threads as in the profile above: another number adds in another order.
+book local predictions.csv --set-threads train_generator=1 synthesise_part=1 train_network=1
 echo "The local run took $((SECONDS - began)) s"
 began=$SECONDS
 if [ "${1:-}" = --kill ]; then
@@ -155,9 +156,14 @@ if [ "${1:-}" = --kill ]; then
     wait_for "job" sh -c 'squeue -h -t R | grep -q .'
     first=$(squeue -h -t R -o %i | head -1)
     scancel "$first"
-    # One after the other: a controller killed in the midst of it holds the job for ever.
     wait_for "job in place of the cancelled one" sh -c "squeue -h -t R -o %i | grep -qvx $first"
+    second=$(squeue -h -t R -o %i | grep -vx "$first" | head -1)
     echo "A job was cancelled, and sent again"
+    # What a controller knows is on its disk some five seconds later; one killed before that starts
+    # the job anew, finds it there, and holds it: so wait for a word of the job, and then a while.
+    logs=$BRAINAGE_RUNS/slurm/.snakemake/slurm_logs
+    wait_for "word of the job" sh -c "cat '$logs'/*/'$second'.log | grep -q ."
+    sleep 15
     kill -9 "$controller"
     sleep 3
     begin slurmctld -D
