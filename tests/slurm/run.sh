@@ -27,6 +27,9 @@ fi
     "$python" -m pip install --quiet -e "$root[cluster]" -c "$root/constraints.txt" ||
     skip "snakemake-executor-plugin-slurm cannot be installed"
 
+# So is a command of the set-up that fails.
+trap '[ -n "$stands" ] || skip "line $LINENO: $BASH_COMMAND"' ERR
+
 finish() {
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
     wait "${pids[@]}" 2>/dev/null || true # the controller still writes its state
