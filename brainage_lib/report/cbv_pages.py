@@ -207,11 +207,13 @@ def trained_ladder(folder: Path) -> str:
     table = pd.read_csv(path)
     cohorts = table.groupby(["size", "seed"], sort=False)
     beyond = table.set_index("rung")["gain_over_second_look_low"] > 0
-    words = {"T + A": "AICBV", "T + B": "the true blood volume", "T + P": "a planted signal"}
+    words = {"T + A": "AICBV", "T + B": "the true blood volume", "T + M": "tissue maps",
+             "T + P": "a planted signal"}  # fmt: skip
     told = "; ".join(
         f"{name} in {int(beyond.loc[[rung]].sum())} of {len(cohorts)}"
         for rung, name in words.items()
     )
+    again = table.loc[table["rung"] == "T + T′", "gain_over_t"]
     rows = [
         (
             row["size"], row["seed"], f"{row['rung']}: {row['second']}", row["n_scans"],
@@ -226,7 +228,10 @@ def trained_ladder(folder: Path) -> str:
         f"Networks of the paper's recipe, trained for {table['epochs'].iloc[0]} epochs in two "
         f"folds, on {len(cohorts)} cohorts of simulated people (`benchmarks/ladder.py`). A gain "
         f"over T + T′ whose interval leaves out 0: {told}. No T1w holds the true blood volume, "
-        "which no scan of a real person comes with.\n\n" + markdown_table(heads, rows)
+        f"which no scan of a real person comes with. T + T′ itself gains {_number(again.min())} to "
+        f"{_number(again.max())} years over T: what one fold teaches of how to weigh two networks "
+        "need not fit the networks of the other, the less so the fewer people they learned from."
+        "\n\n" + markdown_table(heads, rows)
     )
 
 

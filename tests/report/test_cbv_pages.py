@@ -114,9 +114,13 @@ def test_the_trained_ladder_counts_the_cohorts_in_which_blood_is_found(tmp_path)
         "gain_over_second_look,gain_over_second_look_low,gain_over_second_look_high,size,seed,"
         "epochs\n"
         "T,none,140,7.0,6.5,7.5,,,,,,,150,0,20\n"
+        "T + T′,T1w again,140,7.1,6.6,7.6,-0.1,-0.3,0.1,,,,150,0,20\n"
         "T + A,AICBV,140,6.8,6.3,7.3,0.2,-0.1,0.5,0.05,-0.2,0.3,150,0,20\n"
+        "T + M,tissue maps,140,6.8,6.3,7.3,0.2,-0.1,0.5,0.05,-0.2,0.3,150,0,20\n"
         "T + P,planted signal,140,5.0,4.5,5.5,2.0,1.5,2.5,1.8,1.2,2.4,150,0,20\n"
         "T + B,true blood volume,140,6.0,5.5,6.5,1.0,0.5,1.5,0.8,0.3,1.3,150,0,20\n"
+        "T + T′,T1w again,280,5.9,5.5,6.2,0.4,-0.3,0.6,,,,300,1,20\n"
+        "T + M,tissue maps,280,6.0,5.7,6.3,0.3,0.1,0.5,0.2,0.1,0.3,300,1,20\n"
         "T + A,AICBV,280,6.0,5.7,6.3,0.3,0.1,0.5,0.2,0.1,0.3,300,1,20\n"
         "T + P,planted signal,280,5.0,4.5,5.5,2.0,1.5,2.5,1.8,1.2,2.4,300,1,20\n"
         "T + B,true blood volume,280,6.0,5.5,6.5,0.1,-0.5,1.5,0.1,-0.3,1.3,300,1,20\n"
@@ -125,6 +129,7 @@ def test_the_trained_ladder_counts_the_cohorts_in_which_blood_is_found(tmp_path)
     for part in (
         "20 epochs in two folds, on 2 cohorts", "AICBV in 1 of 2",
         "the true blood volume in 1 of 2", "a planted signal in 2 of 2",
+        "tissue maps in 1 of 2", "gains −0.10 to 0.40 years over T",
         "| 150 | 0 | T: none | 140 | 7.00 (6.50 to 7.50) | – | – |",
         "| 0.20 (−0.10 to 0.50) | 0.05 (−0.20 to 0.30) |",
     ):  # fmt: skip
