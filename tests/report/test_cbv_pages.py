@@ -130,6 +130,7 @@ def test_the_trained_ladder_counts_the_cohorts_in_which_blood_is_found(tmp_path)
         "20 epochs in two folds, on 2 cohorts", "AICBV in 1 of 2",
         "the true blood volume in 1 of 2", "a planted signal in 2 of 2",
         "tissue maps in 1 of 2", "gains −0.10 to 0.40 years over T",
+        "differ beyond theirs in 1 of 2",
         "| 150 | 0 | T: none | 140 | 7.00 (6.50 to 7.50) | – | – |",
         "| 0.20 (−0.10 to 0.50) | 0.05 (−0.20 to 0.30) |",
     ):  # fmt: skip
