@@ -234,21 +234,8 @@ show.trials_table(table, words, source=run.source)
 show.cascades(pd.concat([found.steps for found in trials]), words, source=run.source)
 
 # %%
-agreement = pd.concat(
-    [explain.method_agreement(sample, looks) for sample in samples.values()], ignore_index=True
-)
-alike = agreement.loc[agreement["similarity"].idxmax()]
-show.table(
-    agreement,
-    by={"net": "Network", "one": "Method", "other": "and"},
-    columns={"similarity": ("Rank correlation", "−1 to 1", 2), "n_scans": ("Scans", "", 0)},
-    title=f"Most alike are {alike['one']} and {alike['other']} ({alike['net']}): "
-    f"{show.number(alike['similarity'])}",
-    caption="Methods that ask the same network for the same scans: absolute maps smoothed to "
-    "16 mm, within the brain",
-    source=run.source,
-    name="method-agreement",
-)
+agreement = pd.concat([explain.method_agreement(sample, looks) for sample in samples.values()])
+show.agreement_table(agreement, source=run.source)
 
 # %% [markdown]
 # ### A lesion that was planted

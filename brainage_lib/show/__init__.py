@@ -68,6 +68,7 @@ from brainage_lib.show.stability import stability_chart
 from brainage_lib.show.stacking import anova_table, coefficients_table, table1
 from brainage_lib.show.table import Measure, Table, glue_number, table
 from brainage_lib.show.trials import (
+    agreement_table,
     cascades,
     phantom_table,
     region_figure,
@@ -98,6 +99,7 @@ __all__ = [
     "age_density",
     "ages_by_split",
     "ages_by_study",
+    "agreement_table",
     "anova_table",
     "bias_slopes",
     "bland_altman",

@@ -205,15 +205,13 @@ def _overlapping(
 
 
 def _overlap(*groups: Sequence[np.ndarray]) -> str:
-    """Say by how much (Dice) maps overlap where they are not zero, any two of a group."""
-    dice = [
-        2
-        * np.count_nonzero((one > 0) & (other > 0))
-        / max(np.count_nonzero(one) + np.count_nonzero(other), 1)
-        for tops in groups
-        for one, other in combinations(tops, 2)
-    ]
+    """Say by how much maps overlap, any two of a group."""
+    # Brings torch, which no other picture needs.
+    from brainage_lib.explain.sanity import overlap
+
+    dice = [overlap(*pair) for tops in groups for pair in combinations(tops, 2)]
+    dice = [value for value in dice if not np.isnan(value)]
     if not dice:
-        return "stand alone"
+        return "cannot be compared"
     low, high = number(min(dice)), number(max(dice))
     return f"overlap by {low}" + (f" to {high}" if high != low else "")

@@ -236,6 +236,37 @@ def statements_table(
     return Table(shown.title, shown.caption, shown.alt, statements, shown.name, shown.cells)
 
 
+def agreement_table(agreement: pd.DataFrame, *, source: str) -> Table:
+    """Show how alike two methods' maps of the same scans are.
+
+    Parameters
+    ----------
+    agreement : DataFrame
+        Of each network what `brainage_lib.explain.method_agreement` returns; no row where a run
+        has one method, no number where none of their scans are the same.
+    source : str
+    """
+    known = agreement.reset_index(drop=True).dropna(subset="similarity")
+    if known.empty:
+        title = "No two methods can be compared"
+    else:
+        best = known.loc[known["similarity"].idxmax()]
+        title = (
+            f"Most alike are {best['one']} and {best['other']} ({best['net']}): "
+            f"{number(best['similarity'])}"
+        )
+    return table(
+        agreement,
+        by={"net": "Network", "one": "Method", "other": "and"},
+        columns={"similarity": ("Rank correlation", "−1 to 1", 2), "n_scans": ("Scans", "", 0)},
+        title=title,
+        caption="Methods that ask the same network for the same scans: absolute maps smoothed to "
+        "16 mm, within the brain",
+        source=source,
+        name="method-agreement",
+    )
+
+
 def phantom_table(
     ranked: pd.DataFrame, *, source: str, errors: tuple[float, float] | None = None
 ) -> Table:

@@ -78,3 +78,14 @@ def test_recorded_statements_of_few_people_have_no_number():
     cells = table.cells.iloc[0]
     assert (cells["Scans"], cells["p"]) == (NOTHING, NOTHING)
     assert "fewer than 5 participants" in cells["Outcome"]
+
+
+def test_the_methods_that_are_most_alike_are_named_and_one_method_alone_is_no_error():
+    pair = {"net": "T", "one": "SmoothGrad", "n_scans": 2}
+    pairs = pd.DataFrame(
+        [pair | {"other": "occlusion", "similarity": 0.7}, pair | {"other": "x", "similarity": 0.2}]
+    )
+    shown = show.agreement_table(pd.concat([pairs, pairs]), source="s")
+    assert shown.title == "Most alike are SmoothGrad and occlusion (T): 0.70"
+    for none in (pairs[:0], pairs.assign(similarity=np.nan)):
+        assert show.agreement_table(none, source="s").title == "No two methods can be compared"
